@@ -1,0 +1,71 @@
+# Everything is set up inside the checkout: .venv for Python, node_modules for what comes
+# from npm. Each is set up again only when the file that names its contents has changed.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check format clean
+
+BIN := .venv/bin
+CONFORMANCE := tests/conformance
+SERVER := .venv/.server-installed
+DEV := .venv/.dev-installed
+NODE := $(CONFORMANCE)/node_modules/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# --verifytypes looks for Python on the PATH only; --pythonpath means nothing to it.
+PYRIGHT := PATH="$(CURDIR)/$(BIN):$$PATH" $(CONFORMANCE)/node_modules/.bin/pyright
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+run: $(SERVER) ## Serve the chat server on PORT (default 8000)
+	@exec $(BIN)/tidewire serve
+
+test: $(DEV) $(NODE) ## Run all tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m coverage report
+	$(BIN)/python -m coverage report --include='protocol/*' --fail-under=95
+
+check: $(DEV) $(NODE) ## Check format, lint and types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(PYRIGHT)
+	$(PYRIGHT) --verifytypes tidewire_protocol --ignoreexternal
+	$(PYRIGHT) --verifytypes tidewire --ignoreexternal
+
+format: $(DEV) ## Format the code, and mend what the linter can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## Remove what the other targets have set up
+	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(CONFORMANCE)/node_modules $(CONFORMANCE)/trpc/*/node_modules
+
+# A name on the PATH may be a wrapper for a version that is not there, and a system's
+# Python may come without venv, so each candidate is tried, not only looked up.
+$(BIN)/python:
+	@problem="Tidewire needs Python 3.11 or newer: install it from https://www.python.org/downloads/."; \
+	for python in python3.13 python3.12 python3.11 python3; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+		"$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 && exec "$$python" -m venv --clear .venv; \
+		problem="Python's venv module is missing: install it (on Debian and Ubuntu, apt install $$python-venv)."; \
+	done; \
+	echo "$$problem" >&2; exit 1
+
+$(SERVER): pyproject.toml $(BIN)/python
+	@echo "Installing the server into .venv …"
+	@$(PIP) install --editable '.[server]'
+	@touch $@
+
+$(DEV): pyproject.toml $(BIN)/python
+	@echo "Installing the server and the tools into .venv …"
+	@$(PIP) install --editable '.[server,dev]'
+	@touch $(SERVER) $@
+
+$(NODE): $(CONFORMANCE)/package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' >/dev/null 2>&1 \
+		&& npm --version >/dev/null 2>&1 \
+		|| { echo "The checks and tests need Node 20 or newer with npm: install it from https://nodejs.org/." >&2; exit 1; }
+	@echo "Installing the npm packages into $(CONFORMANCE) …"
+	@cd $(CONFORMANCE) && npm ci --no-progress --loglevel=error
+	@touch $@

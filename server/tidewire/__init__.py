@@ -1,0 +1,33 @@
+"""Typed RPC with streaming subscriptions, on tRPC's wire.
+
+Procedures are typed functions in a `Router`; `create_app` serves it to the stock
+`@trpc/client`.
+"""
+
+from tidewire_protocol import ErrorCode
+
+from .context import ConnectionInfo, Context
+from .errors import ErrorReport, RPCError, log_error
+from .middleware import CallInfo, Middleware, Next
+from .procedure import DeclarationError
+from .router import Router
+from .tracking import Tracked, tracked
+from .transports.endpoint import Endpoint, create_app
+
+__all__ = [
+    "CallInfo",
+    "ConnectionInfo",
+    "Context",
+    "DeclarationError",
+    "Endpoint",
+    "ErrorCode",
+    "ErrorReport",
+    "Middleware",
+    "Next",
+    "RPCError",
+    "Router",
+    "Tracked",
+    "create_app",
+    "log_error",
+    "tracked",
+]

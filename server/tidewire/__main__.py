@@ -1,0 +1,5 @@
+"""`python -m tidewire`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,214 @@
+"""The work of a turn: provider calls, and rounds of tools between them."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from .events import (
+    MessageEvent,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallComplete,
+    ToolCallDelta,
+    ToolCallStart,
+    UsageReport,
+)
+from .fold import Fold
+from .models import Usage
+from .providers.base import (
+    Delta,
+    Finish,
+    Prompt,
+    PromptMessage,
+    Provider,
+    ProviderError,
+    Reasoning,
+    Refusal,
+    Text,
+    TokenUsage,
+    ToolCallArguments,
+    ToolCallBegin,
+    ToolRequest,
+    ToolSpec,
+)
+from .tools import Toolbox, ToolContext, result_text
+from .usage import estimate
+
+
+class AnswerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the model is asked."""
+
+    model: str
+    system_prompt: str | None = None
+    temperature: float | None = None
+    max_output_tokens: int | None = None
+    tools: Sequence[ToolSpec] = ()
+    max_tool_rounds: int = 8
+    """Provider calls that may end in tool calls; the one after them is offered no tools."""
+
+
+class Answering:
+    """One answer in the making.
+
+    Args:
+        publish: takes the events, in order.
+        conversation_id, owner: what tools are told.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: AnswerSettings,
+        provider: Provider,
+        toolbox: Toolbox,
+        publish: Callable[[MessageEvent], object],
+        conversation_id: str,
+        owner: str,
+    ) -> None:
+        self.fold = Fold()
+        """What the answer is made of so far."""
+        self.usages: list[Usage] = []
+        """What each provider call cost, those that broke off included."""
+        self.finish_reason: str | None = None
+        """The provider's word about its last call."""
+        self._settings = settings
+        self._provider = provider
+        self._toolbox = toolbox
+        self._publish = publish
+        self._conversation_id = conversation_id
+        self._owner = owner
+        self._call_ids: set[str] = set()
+
+    async def run(self, messages: Sequence[PromptMessage]) -> None:
+        """Answer the prompt `messages`; cancelling closes the provider's stream and stops the tools.
+
+        Raises:
+            ProviderError: the provider failed, or called tools that it was not offered.
+        """
+        so_far = list(messages)
+        for tools in [*[self._settings.tools] * self._settings.max_tool_rounds, ()]:
+            said = await self._ask(so_far, tools)
+            if not said.tool_calls:
+                return
+            results = await self._run_tools(said.tool_calls, tools)
+            so_far += [said, *results]
+            self.fold.round += 1
+        raise ProviderError(
+            "BAD_GATEWAY", "The model keeps calling tools instead of answering.", retryable=True
+        )
+
+    async def _ask(self, messages: Sequence[PromptMessage], tools: Sequence[ToolSpec]) -> PromptMessage:
+        """Make one provider call, publish its answer as it comes, and give it as a whole."""
+        prompt = Prompt(
+            model=self._settings.model,
+            messages=messages,
+            tools=tools,
+            temperature=self._settings.temperature,
+            max_output_tokens=self._settings.max_output_tokens,
+        )
+        reply = _Reply(prompt)
+        try:
+            async with aclosing(self._provider.stream(prompt)) as deltas:
+                async for delta in deltas:
+                    self._take(reply, delta)
+        finally:
+            self._account(reply)
+        return reply.as_message()
+
+    def _take(self, reply: "_Reply", delta: Delta) -> None:
+        match delta:
+            case Text(content):
+                reply.text.append(content)
+                self._emit(TextDelta(content=content))
+            case Reasoning(content):
+                reply.unseen_characters += len(content)
+                self._emit(ReasoningDelta(content=content))
+            case Refusal(content):
+                reply.unseen_characters += len(content)
+                self._emit(RefusalDelta(content=content))
+            case ToolCallBegin(index, wanted_id, name):
+                call = _Call(self._unique(wanted_id), name)
+                reply.calls.append(call)
+                self._emit(ToolCallStart(tool_call_id=call.id, tool_name=name, index=index))
+            case ToolCallArguments(index, piece):
+                call = reply.calls[index]
+                call.arguments.append(piece)
+                self._emit(ToolCallDelta(tool_call_id=call.id, args_delta=piece))
+            case TokenUsage():
+                reply.usage = delta
+            case Finish(reason):
+                self.finish_reason = reason
+
+    def _account(self, reply: "_Reply") -> None:
+        usage = reply.cost()
+        self.usages.append(usage)
+        self._emit(UsageReport(**msgspec.structs.asdict(usage)))
+
+    async def _run_tools(
+        self, requests: Sequence[ToolRequest], offered: Iterable[ToolSpec]
+    ) -> list[PromptMessage]:
+        """Run the calls of one round at the same time; give their results in the model's order."""
+        names = {tool.name for tool in offered}
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._run_tool(request, names)) for request in requests]
+        return [task.result() for task in tasks]
+
+    async def _run_tool(self, request: ToolRequest, offered: set[str]) -> PromptMessage:
+        context = ToolContext(self._conversation_id, self._owner, request.id)
+        outcome = await self._toolbox.run(request, context, offered=offered)
+        self._emit(
+            ToolCallComplete(
+                tool_call_id=request.id,
+                tool_name=request.name,
+                args=outcome.args,
+                result=outcome.result,
+                is_error=outcome.is_error,
+                duration_ms=outcome.duration_ms,
+            )
+        )
+        return PromptMessage(role="tool", content=result_text(outcome.result), tool_call_id=request.id)
+
+    def _emit(self, event: MessageEvent) -> None:
+        self.fold.apply(event)
+        self._publish(event)
+
+    def _unique(self, wanted: str) -> str:
+        """An id that no earlier call of the turn has: some providers number from 0 in each round."""
+        call_id, copies = wanted, 1
+        while call_id in self._call_ids:
+            copies += 1
+            call_id = f"{wanted}-{copies}"
+        self._call_ids.add(call_id)
+        return call_id
+
+
+class _Call(msgspec.Struct):
+    """A tool call whose arguments still come in."""
+
+    id: str
+    name: str
+    arguments: list[str] = msgspec.field(default_factory=list)
+
+
+class _Reply(msgspec.Struct):
+    """What one provider call has said so far."""
+
+    prompt: Prompt
+    text: list[str] = msgspec.field(default_factory=list)
+    calls: list[_Call] = msgspec.field(default_factory=list)
+    unseen_characters: int = 0
+    """Of reasoning and refusals, which cost tokens but are not part of the next prompt."""
+    usage: TokenUsage | None = None
+
+    def as_message(self) -> PromptMessage:
+        requests = [ToolRequest(call.id, call.name, "".join(call.arguments)) for call in self.calls]
+        return PromptMessage(role="assistant", content="".join(self.text), tool_calls=requests)
+
+    def cost(self) -> Usage:
+        if self.usage is not None:
+            return Usage(estimated=False, **msgspec.structs.asdict(self.usage))
+        arguments = sum(len(piece) for call in self.calls for piece in call.arguments)
+        return estimate(self.prompt, sum(map(len, self.text)) + arguments + self.unseen_characters)

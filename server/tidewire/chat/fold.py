@@ -1,0 +1,109 @@
+"""Folds a turn's events into the message they describe."""
+
+from typing import Any
+
+import msgspec
+
+from .events import (
+    MessageEvent,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallComplete,
+    ToolCallDelta,
+    ToolCallStart,
+)
+from .models import Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+
+_TEXTS: dict[type, type[TextPart] | type[ReasoningPart] | type[RefusalPart]] = {
+    TextDelta: TextPart,
+    ReasoningDelta: ReasoningPart,
+    RefusalDelta: RefusalPart,
+}
+
+
+class _Draft(msgspec.Struct):
+    """A part in the making: text that still grows, or a tool call."""
+
+    kind: type[TextPart] | type[ReasoningPart] | type[RefusalPart] | None
+    pieces: list[str]
+    call: ToolCallPart | None = None
+
+    def finished(self) -> Part:
+        if self.call is not None:
+            return (
+                self.call
+                if self.call.done
+                else msgspec.structs.replace(self.call, args=_partial(self.pieces))
+            )
+        assert self.kind is not None
+        return self.kind(content="".join(self.pieces))
+
+
+class Fold:
+    """The parts of an answer as far as its events have come.
+
+    Text that follows text of the same kind continues it; a tool call stands where it began.
+    """
+
+    def __init__(self) -> None:
+        self.round = 0
+        """Counts provider calls; tool calls that begin now belong to it."""
+        self._drafts: list[_Draft] = []
+        self._calls: dict[str, _Draft] = {}
+
+    def apply(self, event: MessageEvent) -> None:
+        """Take the next event. Events that say nothing about the content change nothing."""
+        match event:
+            case TextDelta() | ReasoningDelta() | RefusalDelta():
+                self._grow(_TEXTS[type(event)], event.content)
+            case ToolCallStart():
+                self._begin(event)
+            case ToolCallDelta():
+                self._calls[event.tool_call_id].pieces.append(event.args_delta)
+            case ToolCallComplete():
+                self._complete(event)
+            case _:
+                pass
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts in the order in which they began."""
+        return [draft.finished() for draft in self._drafts]
+
+    @property
+    def content(self) -> str:
+        """All text, without reasoning and refusals."""
+        return "".join("".join(draft.pieces) for draft in self._drafts if draft.kind is TextPart)
+
+    def _grow(self, kind: type[TextPart] | type[ReasoningPart] | type[RefusalPart], content: str) -> None:
+        if not self._drafts or self._drafts[-1].kind is not kind:
+            self._drafts.append(_Draft(kind, []))
+        self._drafts[-1].pieces.append(content)
+
+    def _begin(self, event: ToolCallStart) -> None:
+        call = ToolCallPart(tool_call_id=event.tool_call_id, tool_name=event.tool_name, round=self.round)
+        draft = _Draft(None, [], call)
+        self._drafts.append(draft)
+        self._calls[event.tool_call_id] = draft
+
+    def _complete(self, event: ToolCallComplete) -> None:
+        draft = self._calls[event.tool_call_id]
+        assert draft.call is not None
+        draft.call = msgspec.structs.replace(
+            draft.call,
+            args=event.args,
+            result=event.result,
+            is_error=event.is_error,
+            done=True,
+            duration_ms=event.duration_ms,
+        )
+
+
+def _partial(pieces: list[str]) -> Any:
+    """The arguments of a call that was cut off: JSON if it is whole, else the text so far."""
+    text = "".join(pieces)
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text or None

@@ -1,0 +1,140 @@
+"""One answer: folds a response's events into deltas, and knows whether it is whole."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from . import chunks, failures
+from .base import Delta, Finish, ProviderError, ProviderTruncatedError, Reasoning, Refusal, Text, TokenUsage
+from .body import Body
+from .chunks import Choice, Chunk, MessagePiece
+from .event_stream import ServerEvent
+from .failures import Failure
+from .tool_calls import ToolCalls
+
+# What some servers send in every chunk where OpenAI sends null.
+_NO_REASON: Final = frozenset({"", "null"})
+
+
+class Answer:
+    """Reads the events of one response.
+
+    The answer is whole once the server said so: by `[DONE]`, by a finish reason, by a usage chunk
+    without choices, or by sending it as one object. Usage beside choices proves nothing, as some
+    servers send it with every token.
+    """
+
+    def __init__(self, request_id: str = "") -> None:
+        self.done = False
+        """`[DONE]` has come; nothing after it counts."""
+        self._request_id = request_id
+        self._recognised = False
+        self._cut = False
+        self._ended_by_usage = False
+        self._streamed = False
+        self._finish_reason: str | None = None
+        self._usage: TokenUsage | None = None
+        self._tool_calls = ToolCalls()
+
+    def take(self, event: ServerEvent, *, cut: bool = False) -> Iterator[Delta]:
+        """Fold one event; `cut` says that the body ended in it, so that it may be unreadable.
+
+        Raises:
+            ProviderError: the event reports an error, or is unreadable.
+        """
+        data = event.data.strip()
+        if not data or self.done:
+            return
+        if data == b"[DONE]":
+            self.done = True
+            return
+        try:
+            chunk = chunks.decode(data)
+        except (ValueError, RecursionError) as error:
+            if not cut:
+                failure = failures.BROKEN if event.name == b"error" else failures.GARBLED
+                raise self._failed(failure, f"{error}: {data!r}") from None
+            self._cut = True
+            return
+        yield from self._fold(chunk)
+        if event.name == b"error" or chunk.object == "error":
+            # The event itself is the error object: vLLM's form, and that of some proxies.
+            raise self._error(
+                {"message": data.decode(errors="replace"), "code": chunk.code, "type": chunk.type}
+            )
+
+    def end(self, broken: ProviderError | None, body: Body) -> Iterator[Delta]:
+        """Close the answer: usage and `Finish`, if it is whole.
+
+        `broken` is what ended the body other than its own end.
+
+        Raises:
+            ProviderTruncatedError: the answer is not whole.
+            ProviderError: it is no answer, or one that the server gave up; or `broken`.
+        """
+        sent_as_one = body.whole and self._recognised
+        if not (self.done or self._finish_reason or self._ended_by_usage or sent_as_one):
+            raise broken or self._incomplete(body)
+        if not self._recognised:
+            raise self._failed(failures.NOT_A_STREAM, "There were no chunks.")
+        failed = failures.FAILED_FINISHES.get(self._finish_reason or "")
+        if failed:
+            raise self._failed(failed, f"The finish reason is {self._finish_reason}.")
+        yield from self._tool_calls.end()
+        if self._usage:
+            yield self._usage
+        yield Finish(self._finish_reason)
+
+    def _incomplete(self, body: Body) -> ProviderError:
+        if body.foreign and not (self._recognised or self._cut):
+            return self._failed(failures.NOT_A_STREAM, "The body is not an event stream.")
+        return self._failed(failures.TRUNCATED, "The body ended without an end mark.", ProviderTruncatedError)
+
+    def _fold(self, chunk: Chunk) -> Iterator[Delta]:
+        if chunk.choices:
+            for choice in chunk.choices:
+                yield from self._choose(choice)
+        usage = chunks.usage_of(chunk)
+        self._usage = usage or self._usage
+        self._ended_by_usage = usage is not None and not chunk.choices
+        self._recognised |= chunk.choices is not None
+        report = chunk.error or (chunk.x_groq and chunks.groq_of(chunk).error)
+        if report:
+            raise self._error(report)
+
+    def _choose(self, choice: Choice) -> Iterator[Delta]:
+        if choice.index not in (None, 0, "0"):
+            return
+        if isinstance(choice.finish_reason, str) and choice.finish_reason not in _NO_REASON:
+            self._finish_reason = choice.finish_reason
+        yield from self._read(choice)
+        if choice.error:
+            raise self._error(choice.error)
+
+    def _read(self, choice: Choice) -> Iterator[Delta]:
+        if choice.delta is not None:
+            for delta in self._pieces(choice.delta):
+                self._streamed = True
+                yield delta
+        # Perplexity sends the whole message so far beside every delta.
+        elif choice.message is not None and not self._streamed:
+            yield from self._pieces(choice.message)
+
+    def _pieces(self, piece: MessagePiece) -> Iterator[Delta]:
+        reasoning = chunks.reasoning_of(piece)
+        if reasoning:
+            yield Reasoning(reasoning)
+        text = chunks.text_of(piece.content)
+        if text:
+            yield Text(text)
+        if isinstance(piece.refusal, str) and piece.refusal:
+            yield Refusal(piece.refusal)
+        if piece.tool_calls:
+            yield from self._tool_calls.take(piece.tool_calls)
+
+    def _error(self, report: Any) -> ProviderError:
+        return self._failed(failures.of_report(report), failures.text_of(report))
+
+    def _failed(
+        self, failure: Failure, detail: str, kind: type[ProviderError] = ProviderError
+    ) -> ProviderError:
+        return failure.error(f"Request {self._request_id}: {detail}", kind)

@@ -1,0 +1,98 @@
+"""An event stream's bytes, in pieces of any size, to its events."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from . import failures
+
+MAX_EVENT_BYTES: Final = 8 << 20
+"""A chunk is well below 1 KiB; whole tool arguments or a whole answer in one event are below this."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class ServerEvent(NamedTuple):
+    """One event: `name` is empty where the stream gave none, `data` is its lines joined by LF."""
+
+    name: bytes
+    data: bytes
+
+
+class EventStreamReader:
+    """Reads one event stream.
+
+    Lines end in CR, LF or CRLF; bytes may be split anywhere, inside a character too. Works on
+    bytes: text APIs also split lines at U+2028, which JSON strings may hold.
+
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self.foreign = False
+        """A line came that no event stream has, e.g. one of HTML."""
+        self._max_event_bytes = max_event_bytes
+        self._line = bytearray()
+        self._at_start = True
+        self._after_cr = False
+        self._name = b""
+        self._data: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> Iterator[ServerEvent]:
+        """Take the next bytes; iterate to the end to have them read.
+
+        Raises:
+            ProviderError: an event is larger than `max_event_bytes`.
+        """
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        if b"\n" not in data and b"\r" not in data:
+            # Kept apart from the copying below, or a long line in small pieces costs quadratic time.
+            self._line += data
+            self._check_size()
+            return
+        lines = (bytes(self._line) + data).splitlines(keepends=True)
+        self._line.clear()
+        self._after_cr = data.endswith(b"\r")
+        if not lines[-1].endswith((b"\n", b"\r")):
+            self._line += lines.pop()
+        for line in lines:
+            event = self._take(line.rstrip(b"\r\n"))
+            if event is not None:
+                yield event
+        self._check_size()
+
+    def close(self) -> ServerEvent | None:
+        """The event that the end of the stream left without its blank line; it may be cut short."""
+        tail = bytes(self._line)
+        self._line.clear()
+        if tail and not b"data:".startswith(tail):
+            self._take(tail)
+        return self._take(b"")
+
+    def _take(self, line: bytes) -> ServerEvent | None:
+        if self._at_start:
+            line = line.removeprefix(_BOM)
+            self._at_start = False
+        if not line:
+            return self._dispatch()
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+            self._size += len(value)
+        elif field == b"event":
+            self._name = value
+        elif field not in (b"", b"id", b"retry"):
+            self.foreign = True
+        return None
+
+    def _dispatch(self) -> ServerEvent | None:
+        event = ServerEvent(self._name, b"\n".join(self._data)) if self._data else None
+        self._name, self._data, self._size = b"", [], 0
+        return event
+
+    def _check_size(self) -> None:
+        if self._size + len(self._line) > self._max_event_bytes:
+            raise failures.OVERSIZED.error(f"An event has more than {self._max_event_bytes} bytes.")

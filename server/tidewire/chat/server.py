@@ -1,0 +1,90 @@
+"""The chat server's parts, from settings."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from .log import MemoryLog
+from .providers import DemoProvider, OpenAIProvider, Provider
+from .providers.openai import DEFAULT_BASE_URL
+from .settings import Settings
+from .store import Store
+from .tools import BUILTIN_TOOLS, Tool, Toolbox
+from .turn import TurnServices
+from .turns import Turns
+
+logger: Final = logging.getLogger("tidewire.chat")
+
+
+class ChatServer:
+    """What procedures work with. `store` and `turns` are there while `running`.
+
+    Args:
+        settings: see `Settings`.
+        provider: answers, instead of the one that the settings choose.
+        tools: what models may call.
+    """
+
+    store: Store
+    turns: Turns
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        provider: Provider | None = None,
+        tools: Iterable[Tool[..., Any]] = BUILTIN_TOOLS,
+    ) -> None:
+        self.settings = settings
+        self.provider = provider or choose_provider(settings)
+        self.toolbox = Toolbox(tools, settings.tool_timeout)
+
+    @property
+    def description(self) -> str:
+        """The provider and the database, for the start-up line."""
+        provider = f"provider {self.provider.name} with model {self.provider.default_model}"
+        return f"{provider}, database {self.settings.shown_database_url}"
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Open the database and bring it up to date; at the end let turns finish, then close all.
+
+        Raises:
+            StoreError: the database cannot be opened.
+        """
+        settings = self.settings
+        self.store = await Store.open(settings.database_url)
+        interrupted = await self.store.messages.interrupt_streaming()
+        if interrupted:
+            logger.warning("%d answers were cut off when the server last ended", interrupted)
+        services = TurnServices(
+            store=self.store,
+            provider=self.provider,
+            toolbox=self.toolbox,
+            slots=asyncio.Semaphore(settings.max_concurrent_turns),
+            max_history_messages=settings.max_history_messages,
+        )
+        self.turns = Turns(services, MemoryLog())
+        try:
+            yield
+        finally:
+            await self.turns.close(settings.shutdown_grace)
+            await self.provider.close()
+            await self.store.close()
+
+
+def choose_provider(settings: Settings) -> Provider:
+    """Make the provider that the settings ask for."""
+    if settings.effective_provider == "demo":
+        return DemoProvider(delay=settings.demo_delay)
+    return OpenAIProvider(
+        api_key=settings.openai_api_key,
+        base_url=settings.openai_base_url or DEFAULT_BASE_URL,
+        default_model=settings.effective_model,
+        models=settings.models,
+        connect_timeout=settings.connect_timeout,
+        stall_timeout=settings.stall_timeout,
+        max_retries=settings.max_retries,
+    )

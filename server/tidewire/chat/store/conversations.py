@@ -1,0 +1,125 @@
+"""Conversations in the database."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, delete, exists, insert, or_, select, tuple_, update
+
+from ..models import Conversation
+from .database import Database
+from .pages import Page, decode_cursor, encode_cursor
+from .tables import conversations, messages
+
+Aware = Annotated[datetime, msgspec.Meta(tz=True)]
+CURSOR: Final = msgspec.json.Decoder(tuple[Aware, str])
+KEY: Final = (conversations.c.updated_at, conversations.c.id)
+
+
+class Conversations:
+    """Each belongs to an owner; to another it does not exist.
+
+    Every method raises `StoreError` when the database fails.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def create(self, owner: str, title: str | None = None) -> Conversation:
+        """Store a new, empty conversation."""
+        now = self._clock()
+        conversation = Conversation(id=uuid.uuid4().hex, title=title, created_at=now, updated_at=now)
+        await self._database.write(_insert, owner, conversation)
+        return conversation
+
+    async def get(self, owner: str, conversation_id: str) -> Conversation | None:
+        """One conversation, or None."""
+        query = select(conversations).where(*_owned(owner, conversation_id))
+        return await self._database.read(_first, query)
+
+    async def page(
+        self, owner: str, *, limit: int, cursor: str | None = None, search: str | None = None
+    ) -> Page[Conversation]:
+        """The owner's conversations, the last written in first.
+
+        `search` keeps those whose title or one of whose messages contains it, whatever the case; nothing
+        in it is a wildcard. A conversation that is written in moves to the front, past any cursor.
+
+        Raises:
+            BadCursorError: `cursor` is not a `next_cursor` of this method.
+        """
+        query = select(conversations).where(conversations.c.owner == owner)
+        if search:
+            query = query.where(_contains(search))
+        if cursor is not None:
+            query = query.where(tuple_(*KEY) < decode_cursor(cursor, CURSOR))
+        query = query.order_by(*(column.desc() for column in KEY)).limit(limit + 1)
+        found = await self._database.read(_all, query)
+        if len(found) <= limit:
+            return Page(items=found)
+        last = found[limit - 1]
+        return Page(items=found[:limit], next_cursor=encode_cursor((last.updated_at, last.id)))
+
+    async def rename(self, owner: str, conversation_id: str, title: str | None) -> Conversation | None:
+        """Set the title; gives the conversation as it is now, or None."""
+        return await self._database.write(_rename, owner, conversation_id, title, self._clock())
+
+    async def delete(self, owner: str, conversation_id: str) -> bool:
+        """Delete it with all its messages; False if there was none."""
+        return await self._database.write(_delete, owner, conversation_id)
+
+    async def set_title_if_absent(self, conversation_id: str, title: str) -> bool:
+        """Set a title unless there is one, whoever the owner; False if nothing was changed.
+
+        Does not move the conversation in its owner's list.
+        """
+        return await self._database.write(_set_title_if_absent, conversation_id, title)
+
+
+def _owned(owner: str, conversation_id: str) -> tuple[Any, ...]:
+    return conversations.c.id == conversation_id, conversations.c.owner == owner
+
+
+def _contains(search: str) -> Any:
+    in_messages = exists().where(
+        messages.c.conversation_id == conversations.c.id,
+        messages.c.content.icontains(search, autoescape=True),
+    )
+    return or_(conversations.c.title.icontains(search, autoescape=True), in_messages)
+
+
+def _conversation(row: Row[Any]) -> Conversation:
+    return Conversation(id=row.id, title=row.title, created_at=row.created_at, updated_at=row.updated_at)
+
+
+def _all(connection: Connection, query: Select[Any]) -> list[Conversation]:
+    return [_conversation(row) for row in connection.execute(query)]
+
+
+def _first(connection: Connection, query: Select[Any]) -> Conversation | None:
+    row = connection.execute(query).first()
+    return _conversation(row) if row else None
+
+
+def _insert(connection: Connection, owner: str, conversation: Conversation) -> None:
+    connection.execute(insert(conversations).values(owner=owner, **msgspec.structs.asdict(conversation)))
+
+
+def _rename(
+    connection: Connection, owner: str, conversation_id: str, title: str | None, now: datetime
+) -> Conversation | None:
+    change = update(conversations).where(*_owned(owner, conversation_id)).values(title=title, updated_at=now)
+    row = connection.execute(change.returning(conversations)).first()
+    return _conversation(row) if row else None
+
+
+def _delete(connection: Connection, owner: str, conversation_id: str) -> bool:
+    return connection.execute(delete(conversations).where(*_owned(owner, conversation_id))).rowcount > 0
+
+
+def _set_title_if_absent(connection: Connection, conversation_id: str, title: str) -> bool:
+    untitled = conversations.c.id == conversation_id, conversations.c.title.is_(None)
+    return connection.execute(update(conversations).where(*untitled).values(title=title)).rowcount > 0

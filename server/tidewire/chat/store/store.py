@@ -1,0 +1,65 @@
+"""The store: one database, opened and brought up to date."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Self
+
+from sqlalchemy.engine import URL
+
+from .conversations import Conversations
+from .database import Database
+from .errors import NewerDatabaseError, StoreError
+from .messages import Messages
+from .migrate import upgrade
+from .url import parse_database_url, shown, sqlite_file
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """Conversations and messages in one database."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self.conversations = Conversations(database, clock)
+        self.messages = Messages(database, clock)
+
+    @classmethod
+    async def open(cls, database_url: str, *, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Connect, and bring the tables up to date; makes a missing SQLite file and its folder.
+
+        Raises:
+            DatabaseUrlError: the URL is of no use.
+            NewerDatabaseError: a newer version has written the database.
+            StoreError: it cannot be opened; this sentence has the reason and is not for clients.
+        """
+        url = parse_database_url(database_url)
+        database = Database.connect(url)
+        try:
+            make_folder(url)
+            await database.write(upgrade)
+        except BaseException as error:
+            await database.close()
+            if isinstance(error, NewerDatabaseError) or not isinstance(error, (StoreError, OSError)):
+                raise
+            raise StoreError(f"The database {shown(url)} cannot be opened: {reason(error)}.") from error
+        return cls(database, clock)
+
+    async def close(self) -> None:
+        """Wait for running transactions, then close all connections; later calls raise `StoreError`."""
+        await self._database.close()
+
+
+def make_folder(url: URL) -> None:
+    if file := sqlite_file(url):
+        file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def reason(error: Exception) -> str:
+    """The innermost cause in one line: the driver's own words, without SQLAlchemy's around them."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return " ".join(str(cause).split()).rstrip(".")

@@ -1,0 +1,5 @@
+"""uvicorn, set up for Tidewire."""
+
+from .server import serve
+
+__all__ = ["serve"]

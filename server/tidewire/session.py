@@ -1,0 +1,244 @@
+"""One client's connection: runs its calls, and puts their frames into its outbox.
+
+It knows no socket. A transport feeds received frames to `receive`, and sends what comes out of
+`outbox` until that ends.
+"""
+
+import asyncio
+from contextlib import aclosing
+from functools import partial
+from typing import Any, assert_never
+
+import msgspec
+
+from tidewire_protocol import (
+    Call,
+    Cancelled,
+    Connection,
+    Event,
+    Greeted,
+    Opened,
+    Pinged,
+    Rejected,
+    Step,
+)
+from tidewire_protocol.codec import PONG_FRAME, RECONNECT_FRAME, data_tail, frame_head, tracked_tail
+
+from . import calls
+from .context import ConnectionInfo
+from .dispatcher import Dispatcher
+from .errors import ErrorReport, RPCError, as_rpc_error, logger
+from .middleware import CallInfo
+from .outbox import Outbox, OutboxOverflowError
+from .procedure import Procedure
+from .tracking import Tracked
+
+
+class Session:
+    """Everything that goes on over one connection.
+
+    Args:
+        dispatcher: what is served.
+        connection: how the client is connected.
+        announces_params: whether its first message will hold connection params.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, connection: ConnectionInfo, *, announces_params: bool = False
+    ) -> None:
+        self.outbox = Outbox()
+        """What is to be sent. When it ends, the connection is to be closed."""
+        self._dispatcher = dispatcher
+        self._info = connection
+        self._protocol = Connection(
+            dispatcher.transformer,
+            announces_params=announces_params,
+            max_batch_size=dispatcher.max_batch_size,
+            max_message_bytes=dispatcher.max_message_bytes,
+        )
+        self._context: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._greeting: asyncio.Task[None] | None = None
+        self._tasks: dict[Call, asyncio.Task[None]] = {}
+
+    def open(self) -> None:
+        """Begin: make the context, unless connection params come first."""
+        self._handle(self._protocol.open())
+
+    def receive(self, frame: str | bytes) -> None:
+        """Take one frame from the client. Never waits and never fails."""
+        self._handle(self._protocol.receive(frame))
+
+    def notify_reconnect(self) -> None:
+        """Tell the client to open a new connection, and move its subscriptions there."""
+        self._put(RECONNECT_FRAME)
+
+    async def close(self) -> None:
+        """End, because the socket is gone: cancel what reads, let mutations finish.
+
+        Returns when the cancelled calls have cleaned up, or have taken too long to.
+        """
+        self._protocol.close()
+        self.outbox.close()
+        if self._greeting is not None:
+            self._greeting.cancel()
+        ending = [task for call, task in self._tasks.items() if call.kind != "mutation"]
+        for task in ending:
+            self._cancel(task)
+        if ending:
+            await asyncio.wait(ending, timeout=self._dispatcher.cleanup_timeout)
+
+    # ---------- events of the protocol
+
+    def _handle(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case Opened(call):
+                    self._start(call)
+                case Cancelled(call):
+                    self._cancel(self._tasks[call])
+                case Pinged():
+                    self._put(PONG_FRAME)
+                case Rejected():
+                    self._reject(event)
+                case Greeted():
+                    self._greeting = asyncio.create_task(self._greet(event))
+                case _:
+                    assert_never(event)
+
+    def _reject(self, event: Rejected) -> None:
+        error = RPCError(event.fault.code, event.fault.message)
+        report = ErrorReport(error=error) if event.call is None else self._report(error, event.call)
+        self._put(event.head + self._dispatcher.error_tail(report))
+
+    async def _greet(self, event: Greeted) -> None:
+        try:
+            if event.fault is not None:
+                raise RPCError(event.fault.code, event.fault.message)
+            info = msgspec.structs.replace(self._info, connection_params=event.params)
+            self._context.set_result(await self._dispatcher.make_context(info))
+        except Exception as error:
+            await self._refuse(as_rpc_error(error))
+
+    async def _refuse(self, error: RPCError) -> None:
+        """Answer everything with `error`, and end the connection.
+
+        The frame without an id comes before the end: without it, stock clients reconnect
+        without a pause.
+        """
+        self._put(frame_head(None, False) + self._dispatcher.error_tail(ErrorReport(error=error)))
+        self._context.set_exception(error)
+        self._context.exception()
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+        self.outbox.close()
+
+    # ---------- calls
+
+    def _start(self, call: Call) -> None:
+        task = asyncio.create_task(self._run(call), name=f"{call.kind} {call.path}")
+        self._tasks[call] = task
+        self._dispatcher.running.add(task)
+        task.add_done_callback(partial(self._ended, call))
+
+    async def _run(self, call: Call) -> None:
+        context = None
+        try:
+            if len(self._tasks) > self._dispatcher.max_calls:
+                raise RPCError("TOO_MANY_REQUESTS", "Too many calls at a time on one connection")
+            context = await asyncio.shield(self._context)
+            procedure = self._dispatcher.find(call.kind, call.path)
+            info = CallInfo(
+                kind=call.kind,
+                path=call.path,
+                context=context,
+                raw_input=call.input,
+                last_event_id=call.last_event_id,
+                meta=procedure.meta,
+            )
+            if call.kind == "subscription":
+                await self._stream(call, procedure, info)
+            else:
+                await self._answer(call, procedure, info)
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise
+            # Something that the procedure awaited was cancelled, not the call.
+            self._fail(call, error, context)
+        except Exception as error:
+            self._fail(call, error, context)
+
+    async def _answer(self, call: Call, procedure: Procedure, info: CallInfo) -> None:
+        result = await calls.answer(procedure, info)
+        if calls.is_stream(result):
+            await calls.close_stream(result)
+            raise RPCError(
+                "UNSUPPORTED_MEDIA_TYPE",
+                f"Cannot return an async iterable or observable from a {call.kind} procedure with WebSockets",
+            )
+        tail = data_tail(result, self._dispatcher.transformer)
+        await self.outbox.room()
+        self._send(call, Step.ANSWER, tail)
+
+    async def _stream(self, call: Call, procedure: Procedure, info: CallInfo) -> None:
+        async with aclosing(await calls.stream(procedure, info)) as events:
+            self._send(call, Step.START)
+            async for event in events:
+                if not self._send(call, Step.EMIT, self._event_tail(event)):
+                    break
+                await self.outbox.room()
+        self._send(call, Step.END)
+
+    def _event_tail(self, event: Any) -> bytes:
+        transformer = self._dispatcher.transformer
+        if isinstance(event, Tracked):
+            return tracked_tail(event.id, event.data, transformer)
+        return data_tail(event, transformer)
+
+    def _fail(self, call: Call, error: BaseException, context: Any) -> None:
+        report = self._report(as_rpc_error(error), call, context)
+        self._send(call, Step.FAIL, self._dispatcher.error_tail(report))
+
+    def _report(self, error: RPCError, call: Call, context: Any = None) -> ErrorReport:
+        return ErrorReport(error=error, kind=call.kind, path=call.path, input=call.input, context=context)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        """Cancel a call; once more, and with a warning, if it is still there after a while."""
+        task.cancel()
+        seconds = self._dispatcher.cleanup_timeout
+        reminder = asyncio.get_running_loop().call_later(seconds, _cancel_again, task, seconds)
+        task.add_done_callback(lambda _: reminder.cancel())
+
+    def _ended(self, call: Call, task: asyncio.Task[None]) -> None:
+        del self._tasks[call]
+        self._dispatcher.running.discard(task)
+        if task.cancelled():
+            # Only a stopped subscription is cancelled while its connection is open.
+            self._send(call, Step.END)
+        elif (error := task.exception()) is not None:
+            logger.error("%s %s broke", call.kind, call.path, exc_info=error)
+
+    # ---------- frames
+
+    def _send(self, call: Call, step: Step, tail: bytes = b"") -> bool:
+        """Report a step, and queue its frames. False if there were none to send."""
+        frames = self._protocol.advance(call, step, tail)
+        for frame in frames:
+            self._put(frame)
+        return bool(frames)
+
+    def _put(self, frame: bytes) -> None:
+        try:
+            self.outbox.put(frame)
+        except OutboxOverflowError as error:
+            logger.warning("Closing the connection of %s: %s", self._info.client, error)
+            self.outbox.close()
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _cancel_again(task: asyncio.Task[None], seconds: float) -> None:
+    logger.warning("%s is still cleaning up %g seconds after it was cancelled", task.get_name(), seconds)
+    task.cancel()

@@ -1,0 +1,1 @@
+"""How clients reach a router: the only part that knows Starlette."""

@@ -1,0 +1,90 @@
+"""Stores on real databases: SQLite files, and PostgreSQL where TIDEWIRE_TEST_POSTGRESQL has a URL."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+
+from tests.tidewire.chat.store.turns import Clock, NewTurn
+from tidewire.chat.models import Conversation, Message, TextPart
+from tidewire.chat.store import Store
+
+POSTGRESQL = os.environ.get("TIDEWIRE_TEST_POSTGRESQL")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/chat.db"
+
+
+@pytest.fixture
+def postgresql_url() -> Iterator[str]:
+    assert POSTGRESQL
+    name = f"tidewire_{uuid.uuid4().hex}"
+    server = sqlalchemy.create_engine(
+        sqlalchemy.make_url(POSTGRESQL).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield server.url.set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
+    server.dispose()
+
+
+@pytest.fixture(params=["sqlite_url", "postgresql_url"] if POSTGRESQL else ["sqlite_url"])
+def url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def store(url: str, clock: Clock) -> AsyncIterator[Store]:
+    store = await Store.open(url, clock=clock)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def conversation(store: Store) -> Conversation:
+    return await store.conversations.create("ann", "Plans")
+
+
+@pytest.fixture
+def new_turn(clock: Clock) -> NewTurn:
+    def build(
+        conversation_id: str, content: str = "hello", *, client_message_id: str | None = None
+    ) -> tuple[Message, Message]:
+        turn_id = uuid.uuid4().hex
+        user = Message(
+            id=uuid.uuid4().hex,
+            conversation_id=conversation_id,
+            turn_id=turn_id,
+            role="user",
+            status="ok",
+            content=content,
+            parts=[TextPart(content=content)],
+            created_at=clock(),
+            client_message_id=client_message_id,
+        )
+        answer = Message(
+            id=uuid.uuid4().hex,
+            conversation_id=conversation_id,
+            turn_id=turn_id,
+            role="assistant",
+            status="streaming",
+            content="",
+            parts=[],
+            created_at=clock(),
+            model="demo",
+        )
+        return user, answer
+
+    return build
