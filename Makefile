@@ -32,6 +32,7 @@ check: $(DEV) $(NODE) ## Check format, lint and types
 	$(PYRIGHT)
 	$(PYRIGHT) --verifytypes tidewire_protocol --ignoreexternal
 	$(PYRIGHT) --verifytypes tidewire --ignoreexternal
+	$(BIN)/tidewire typescript tidewire.chat:router -o client_js/app-router.d.ts --transformer superjson --check
 
 format: $(DEV) ## Format the code, and mend what the linter can mend
 	$(BIN)/ruff check --fix

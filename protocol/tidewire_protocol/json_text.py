@@ -83,7 +83,7 @@ def number_text(number: int | float) -> str:
     if 1e-6 <= abs(double) < 1e21:
         return format(Decimal(shortest), "f").removesuffix(".0")
     mantissa, _, exponent = shortest.partition("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent):+d}"
+    return f"{mantissa}e{int(exponent):+d}"
 
 
 # ---------- reading what msgspec refuses

@@ -102,11 +102,25 @@ def _parse_params(params: object, transformer: Transformer) -> dict[str, Any]:
         raise MessageError("Invalid string")
     value = transformer.decode(params.get("input", UNSET))
     if last_event_id is UNSET:
-        return {"path": path, "input": value}
-    return {"path": path, "input": _merge(value, last_event_id), "last_event_id": last_event_id}
+        return {"path": path, "input": value, "last_event_id": input_last_event_id(value)}
+    return {
+        "path": path,
+        "input": merge_last_event_id(value, last_event_id),
+        "last_event_id": last_event_id,
+    }
 
 
-def _merge(value: object, last_event_id: str) -> object:
+def input_last_event_id(value: object) -> str | None:
+    """Give the last event id that a client has put into the input by itself; an empty one does not count.
+
+    That is how stock clients start from a known id, and how their `retryLink` goes on.
+    """
+    found = value.get("lastEventId") if isinstance(value, dict) else None
+    return found if isinstance(found, str) and found else None
+
+
+def merge_last_event_id(value: object, last_event_id: str) -> object:
+    """Put the id where the reference puts it: into an object, or in place of no input."""
     if isinstance(value, dict):
         return {**value, "lastEventId": last_event_id}
     return {"lastEventId": last_event_id} if value is UNSET or value is None else value
@@ -122,7 +136,15 @@ def parse_connection_params(document: object) -> dict[str, str] | None:
     """
     if not isinstance(document, dict):
         raise MessageError("Malformed TRPCConnectionParamsMessage")
-    params = document.get("data", UNSET)
+    return check_connection_params(document.get("data", UNSET))
+
+
+def check_connection_params(params: object) -> dict[str, str] | None:
+    """Give connection params if they are some.
+
+    Raises:
+        MessageError: neither an object of strings nor null.
+    """
     if params is None:
         return None
     if isinstance(params, dict) and all(isinstance(value, str) for value in params.values()):

@@ -1,13 +1,15 @@
 """How values become JSON on the wire, and JSON becomes values."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import UNSET, inspect
 
 from .json_text import dumps
+from .superjson import SUPERJSON
+from .times import iso_text
 
 
 class Transformer(Protocol):
@@ -67,18 +69,6 @@ class IdentityTransformer:
 
 
 IDENTITY: Final = IdentityTransformer()
-
-
-def iso_text(moment: datetime) -> str:
-    """Write a time as JavaScript's `toISOString` does: UTC, milliseconds.
-
-    Raises:
-        ValueError: no time zone. A browser would take it for its own local time.
-    """
-    if moment.tzinfo is None:
-        raise ValueError(f"The time {moment.isoformat()} has no time zone")
-    utc = moment.astimezone(UTC).replace(tzinfo=None)
-    return utc.isoformat(timespec="milliseconds") + "Z"
 
 
 # ---------- which types msgspec writes just as JavaScript would
@@ -156,4 +146,4 @@ def _without_times(value: Any) -> Any:
     return value
 
 
-TRANSFORMERS: Final[Mapping[str, Transformer]] = {IDENTITY.name: IDENTITY}
+TRANSFORMERS: Final[Mapping[str, Transformer]] = {IDENTITY.name: IDENTITY, SUPERJSON.name: SUPERJSON}

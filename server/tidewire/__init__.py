@@ -13,8 +13,12 @@ from .procedure import DeclarationError
 from .router import Router
 from .tracking import Tracked, tracked
 from .transports.endpoint import Endpoint, create_app
+from .transports.event_stream import SSEOptions
+from .transports.meta import ResponseInfo, ResponseMeta
+from .uploads import ByteStream, Form, Upload
 
 __all__ = [
+    "ByteStream",
     "CallInfo",
     "ConnectionInfo",
     "Context",
@@ -22,11 +26,16 @@ __all__ = [
     "Endpoint",
     "ErrorCode",
     "ErrorReport",
+    "Form",
     "Middleware",
     "Next",
     "RPCError",
+    "ResponseInfo",
+    "ResponseMeta",
     "Router",
+    "SSEOptions",
     "Tracked",
+    "Upload",
     "create_app",
     "log_error",
     "tracked",

@@ -2,7 +2,8 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from .errors import RPCError
@@ -26,21 +27,44 @@ async def answer(procedure: Procedure, call: CallInfo) -> Any:
 async def stream(procedure: Procedure, call: CallInfo) -> AsyncGenerator[Any, None]:
     """Set a subscription up, and give its stream of checked events.
 
-    Closing the stream closes the procedure's; so does its end or failure.
+    Closing the stream closes the procedure's, also inside middleware that wrapped it; so does
+    its end or failure.
 
     Raises:
         RPCError, Exception: as `answer`; so does the stream.
     """
-    events = await _within(procedure.timeout, run_chain(procedure.middleware, call, _handler(procedure)))
+    opened: list[Any] = []
+    handler = _handler(procedure, opened.append)
+    events = await _within(procedure.timeout, run_chain(procedure.middleware, call, handler))
     if not is_stream(events):
         message = f"Subscription {call.path} did not return an observable or a AsyncGenerator"
         raise RPCError("INTERNAL_SERVER_ERROR", message)
-    return _checked(procedure, events)
+    return _checked(procedure, events, opened)
 
 
 def is_stream(result: object) -> bool:
     """Whether a result is to be iterated rather than sent."""
     return hasattr(result, "__aiter__")
+
+
+def is_pending(result: object) -> bool:
+    """Whether a result, or a member of it, is still to come, which only JSON lines can send."""
+    return _is_awaited(result) or (isinstance(result, dict) and any(map(_is_awaited, result.values())))
+
+
+def _is_awaited(value: object) -> bool:
+    return inspect.isawaitable(value) or is_stream(value)
+
+
+async def discard(result: Any) -> None:
+    """Give up what is still to come of a result that cannot be sent."""
+    for part in [result, *(result.values() if isinstance(result, dict) else ())]:
+        if is_stream(part):
+            await close_stream(part)
+        elif inspect.iscoroutine(part):
+            part.close()
+        elif isinstance(part, asyncio.Future):
+            part.cancel()
 
 
 async def close_stream(events: Any) -> None:
@@ -50,14 +74,18 @@ async def close_stream(events: Any) -> None:
         await close()
 
 
-def _handler(procedure: Procedure) -> Any:
+def _handler(procedure: Procedure, opened: Callable[[Any], None] = lambda result: None) -> Any:
+    """Make what the innermost middleware calls; `opened` is told what the procedure gave."""
+
     async def handle(call: CallInfo) -> Any:
-        arguments = procedure.input.bind(call.raw_input)
+        arguments = procedure.input.bind(call.raw_input, merged=call.last_event_id is not None)
         if procedure.takes_last_event_id:
             arguments["last_event_id"] = call.last_event_id
         if procedure.takes_context:
             arguments["ctx"] = call.context
-        return await _apply(procedure.function, arguments)
+        result = await _apply(procedure.function, arguments)
+        opened(result)
+        return result
 
     return handle
 
@@ -67,20 +95,33 @@ async def _apply(function: Any, arguments: dict[str, Any]) -> Any:
         return await function(**arguments)
     if inspect.isasyncgenfunction(function):
         return function(**arguments)
-    return await asyncio.to_thread(function, **arguments)
+    result = await asyncio.to_thread(_apply_in_thread, function, arguments)
+    # A plain decorator around an async function.
+    return await result if inspect.isawaitable(result) else result
 
 
-async def _checked(procedure: Procedure, events: Any) -> AsyncGenerator[Any, None]:
-    iterator: AsyncIterator[Any] = aiter(events)
+def _apply_in_thread(function: Any, arguments: dict[str, Any]) -> Any:
     try:
+        return function(**arguments)
+    except StopIteration as error:
+        # A future does not take it, so that whoever awaits the thread would wait for ever.
+        raise RuntimeError("A procedure raised StopIteration") from error
+
+
+async def _checked(procedure: Procedure, events: Any, opened: list[Any]) -> AsyncGenerator[Any, None]:
+    iterator: AsyncIterator[Any] = aiter(events)
+    async with AsyncExitStack() as closing:
+        # A middleware that wraps a stream in a generator rarely closes what is inside.
+        for inner in opened:
+            if inner is not iterator:
+                closing.push_async_callback(close_stream, inner)
+        closing.push_async_callback(close_stream, iterator)
         while True:
             try:
                 event = await _within(procedure.timeout, anext(iterator))
             except StopAsyncIteration:
                 return
             yield procedure.output.check(event)
-    finally:
-        await close_stream(iterator)
 
 
 async def _within(seconds: float | None, work: Any) -> Any:

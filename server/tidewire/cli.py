@@ -1,13 +1,15 @@
-"""The command line: `tidewire serve`."""
+"""The command line: `tidewire serve` and `tidewire typescript`."""
 
-import importlib
+import asyncio
 import sys
+from collections.abc import Callable
 from typing import Any
 
 try:
     import click
 
-    from .runner import serve as run
+    from .targets import load
+    from .typescript.command import typescript
 except ModuleNotFoundError as missing:
     sys.exit(
         f"tidewire: {missing.name} is not installed; install the server with: pip install 'tidewire[server]'"
@@ -18,6 +20,9 @@ except ModuleNotFoundError as missing:
 @click.version_option(package_name="tidewire")
 def cli() -> None:
     """Typed RPC with streaming subscriptions, and a chat server on top of it."""
+
+
+cli.add_command(typescript)
 
 
 @cli.command()
@@ -34,8 +39,8 @@ def serve(target: str | None, host: str | None, port: int | None) -> None:
     if target is None:
         _serve_chat(host, port)
     else:
-        app = _load(target)
-        run(
+        app = _load_app(target)
+        _runner()(
             app,
             host=host or "127.0.0.1",
             port=8000 if port is None else port,
@@ -46,19 +51,21 @@ def serve(target: str | None, host: str | None, port: int | None) -> None:
 
 
 def _serve_chat(host: str | None, port: int | None) -> None:
-    from .chat import Settings, SettingsError, create_chat_app
+    from .chat import Settings, SettingsError, StoreError, create_chat_app, upgrade_database
 
     try:
         settings = Settings.load()
         app = create_chat_app(settings)
-    except SettingsError as error:
+        # Before uvicorn starts: it would wrap what goes wrong in a traceback.
+        asyncio.run(upgrade_database(settings.database_url))
+    except (SettingsError, StoreError) as error:
         raise click.ClickException(str(error)) from error
 
     def announce(url: str) -> None:
         socket = url.replace("http", "ws", 1)
         click.echo(f"Tidewire is listening on {url} ({socket}/api/trpc, {app.state.chat.description})")
 
-    run(
+    _runner()(
         app,
         host=host or settings.host,
         port=settings.port if port is None else port,
@@ -68,22 +75,19 @@ def _serve_chat(host: str | None, port: int | None) -> None:
     )
 
 
-def _load(target: str) -> Any:
-    """Import `module:name`, with the working directory on the path."""
-    module_name, _, name = target.partition(":")
-    if not module_name or not name:
-        raise click.ClickException(f"{target!r} does not say which application to serve; write MODULE:APP")
-    sys.path.insert(0, "")
+def _runner() -> Callable[..., None]:
+    """Import what serves, which the other commands do without."""
     try:
-        app: Any = importlib.import_module(module_name)
-        for part in name.split("."):
-            app = getattr(app, part)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        raise click.ClickException(f"There is no module called {module_name}") from error
-    except AttributeError as error:
-        raise click.ClickException(f"The module {module_name} has no {name}") from error
+        from .runner import serve as run
+    except ModuleNotFoundError as missing:
+        raise click.ClickException(
+            f"{missing.name} is not installed; install the server with: pip install 'tidewire[server]'"
+        ) from missing
+    return run
+
+
+def _load_app(target: str) -> Any:
+    app = load(target, wanted="which application to serve", write="MODULE:APP")
     if not callable(app):
         raise click.ClickException(f"{target} is not an ASGI application; make one with create_app(router)")
     return app

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Transport = Literal["websocket", "memory"]
+Transport = Literal["websocket", "http", "sse", "memory"]
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +15,7 @@ class ConnectionInfo(msgspec.Struct, frozen=True, kw_only=True):
     url: str = ""
     """As the client asked for it, query string included."""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
-    """Names in lower case; the last one wins where a name is repeated."""
+    """Names in lower case; the first one wins where a name is repeated."""
     cookies: Mapping[str, str] = msgspec.field(default_factory=dict)
     client: str | None = None
     """The peer's address, as far as the server can tell."""

@@ -75,10 +75,14 @@ class Dispatcher:
         Raises:
             RPCError: NOT_FOUND, also when the path is of another kind.
         """
-        procedure = self._procedures.get(path)
+        procedure = self.procedure(path)
         if procedure is None or procedure.kind != kind:
             raise RPCError("NOT_FOUND", f'No "{kind}"-procedure on path "{path}"')
         return procedure
+
+    def procedure(self, path: str) -> Procedure | None:
+        """The procedure at `path`, of whatever kind."""
+        return self._procedures.get(path)
 
     async def make_context(self, connection: ConnectionInfo) -> Any:
         """Make the context of a connection.
@@ -89,10 +93,10 @@ class Dispatcher:
         context = self._make_context(connection)
         return await context if inspect.isawaitable(context) else context
 
-    def error_tail(self, report: ErrorReport) -> bytes:
-        """Tell `on_error`, and give the end of the frame that carries the error.
+    def error_shape(self, report: ErrorReport) -> Mapping[str, Any]:
+        """Tell `on_error`, and word the error for the client.
 
-        Never raises: what the formatter or the encoder cannot do becomes a bare
+        Never raises: an error that the formatter cannot word becomes a bare
         INTERNAL_SERVER_ERROR, and is logged.
         """
         try:
@@ -100,10 +104,16 @@ class Dispatcher:
         except Exception:
             logger.exception("on_error failed")
         try:
-            return error_tail(self._shape(report), self.transformer)
+            shape = self._shape(report)
+            self.transformer.encode(shape)
         except Exception:
             logger.exception("The error formatter failed")
-            return error_tail(FALLBACK_ERROR, self.transformer)
+            return FALLBACK_ERROR
+        return shape
+
+    def error_tail(self, report: ErrorReport) -> bytes:
+        """The same as the end of a frame."""
+        return error_tail(self.error_shape(report), self.transformer)
 
     def _shape(self, report: ErrorReport) -> Mapping[str, Any]:
         if self._format_error is None:

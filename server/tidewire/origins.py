@@ -17,9 +17,11 @@ def is_allowed_origin(origin: str | None, host: str, allowed: Collection[str]) -
     """
     if origin is None or "*" in allowed or origin.rstrip("/").lower() in allowed:
         return True
-    page = urlsplit(origin)
-    server = urlsplit(f"//{host}")
-    if page.netloc.lower() == server.netloc.lower():
+    try:
+        page, server = urlsplit(origin), urlsplit(f"//{host}")
+    except ValueError:
+        return False
+    if page.hostname is not None and page.netloc.lower() == server.netloc.lower():
         return True
     return _is_loopback(page.hostname) and _is_loopback(server.hostname)
 

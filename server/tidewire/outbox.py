@@ -23,6 +23,8 @@ class Outbox:
         self._frames: list[bytes] = []
         self._size = 0
         self._closed = False
+        self.last_put = asyncio.get_running_loop().time()
+        """When the last frame came, by the event loop's clock, in seconds."""
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -38,10 +40,16 @@ class Outbox:
         if self._size > 2 * self._limit:
             raise OutboxOverflowError(f"{self._size} bytes are waiting for a peer that does not read")
         self._frames.append(frame)
+        self.last_put = asyncio.get_running_loop().time()
         self._size += len(frame)
         self._filled.set()
         if self._size >= self._limit:
             self._drained.clear()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more frames."""
+        return self._closed
 
     async def room(self) -> None:
         """Wait until less than the limit is waiting."""

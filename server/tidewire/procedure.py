@@ -1,7 +1,7 @@
 """A typed function as a procedure: what it takes, what it gives, checked when declared."""
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from copy import deepcopy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -14,12 +14,14 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec import inspect as types
 
 from tidewire_protocol.messages import CallKind
 
 from .errors import RPCError
 from .middleware import Middleware
 from .tracking import Tracked
+from .uploads import ByteStream, Form
 
 _STREAMS: Final = (AsyncIterator, AsyncIterable, AsyncGenerator)
 
@@ -56,30 +58,55 @@ class Input(msgspec.Struct, frozen=True):
     """A Struct of all parameters, the type of the parameter `input`, or None for no input."""
     whole: bool
     """Whether the single parameter `input` takes the input as it is."""
-    default: Any = inspect.Parameter.empty
-    """What `input` is when the client sends nothing; `empty` if it must send something."""
+    default: Callable[[], Any] | None = None
+    """Makes what `input` is when the client sends nothing; None if it must send something."""
+    takes_last_event_id: bool = False
+    """Whether the type has a place for the `lastEventId` that tRPC merges into the input."""
 
-    def bind(self, value: Any) -> dict[str, Any]:
+    def bind(self, value: Any, *, merged: bool = False) -> dict[str, Any]:
         """Validate what the client sent and give keyword arguments.
+
+        Args:
+            value: UNSET if nothing was sent.
+            merged: whether `lastEventId` was merged into it.
 
         Raises:
             RPCError: BAD_REQUEST, with the path of the bad field.
         """
         if self.type is None:
             return {}
+        if merged and not self.takes_last_event_id:
+            value = self._unmerged(value)
         if self.whole:
-            if value is UNSET and self.default is not inspect.Parameter.empty:
-                return {"input": self.default}
+            if value is UNSET and self.default is not None:
+                return {"input": self.default()}
             return {"input": _validate(value, self.type)}
         fields = _validate({} if value is UNSET else value, self.type)
         return {name: getattr(fields, name) for name in fields.__struct_fields__}
 
+    def _unmerged(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        sent = {key: item for key, item in value.items() if key != "lastEventId"}
+        # Merging makes an object of an input that was not sent.
+        return sent if sent or self.default is None else UNSET
+
+
+_UPLOADS: Final[Mapping[Any, str]] = {
+    Form: "multipart/form-data",
+    ByteStream: "application/octet-stream",
+}
+
 
 def _validate(value: Any, expected: Any) -> Any:
+    if expected in _UPLOADS:
+        if not isinstance(value, expected):
+            raise RPCError("UNSUPPORTED_MEDIA_TYPE", f"The input must be {_UPLOADS[expected]}")
+        return value
     if value is UNSET:
         raise RPCError("BAD_REQUEST", "Input is required")
     try:
-        return msgspec.convert(value, expected)
+        return msgspec.convert(value, expected, str_keys=True)
     except msgspec.ValidationError as error:
         # msgspec calls the root `$`, which means nothing to a caller.
         raise RPCError("BAD_REQUEST", str(error).replace("`$", "`input")) from error
@@ -144,7 +171,7 @@ def declare(
     Raises:
         DeclarationError: the function cannot be one; the text says why.
     """
-    where = f"{function.__module__}.{function.__qualname__}"
+    where = name_of(function)
     hints = _type_hints(function, where)
     if "return" not in hints:
         raise DeclarationError(f"{where}: annotate what it returns")
@@ -154,7 +181,7 @@ def declare(
     return Procedure(
         kind=kind,
         function=function,
-        input=_input_of(parameters.fields, hints, function, where),
+        input=_input_of(parameters, hints, function, where),
         output=_output_of(kind, function, hints["return"], where),
         takes_context=parameters.context,
         takes_last_event_id=parameters.last_event_id,
@@ -164,15 +191,20 @@ def declare(
     )
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """Name a function so that its author finds it."""
+    if not inspect.isroutine(function):
+        return repr(function)
+    return f"{function.__module__}.{function.__qualname__}"
+
+
 def _type_hints(function: Callable[..., Any], where: str) -> dict[str, Any]:
     if not inspect.isfunction(function):
         raise DeclarationError(f"{where}: only a function can be a procedure")
     try:
         return get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise DeclarationError(
-            f"{where}: the annotation of a parameter cannot be resolved: {error}"
-        ) from error
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
+        raise DeclarationError(f"{where}: an annotation cannot be resolved: {error}") from error
 
 
 class _Parameters(msgspec.Struct):
@@ -211,49 +243,84 @@ def _parameters(
 
 
 def _input_of(
-    fields: list[inspect.Parameter], hints: Mapping[str, Any], function: Callable[..., Any], where: str
+    parameters: _Parameters, hints: Mapping[str, Any], function: Callable[..., Any], where: str
 ) -> Input:
+    fields = parameters.fields
     if not fields:
         return Input(None, whole=False)
     if [field.name for field in fields] == ["input"]:
         expected = hints["input"]
+        if expected in _UPLOADS:
+            return Input(expected, whole=True)
         _check_type(expected, f"{where}: the parameter input")
-        return Input(expected, whole=True, default=fields[0].default)
+        return Input(
+            expected,
+            whole=True,
+            default=_default_of(fields[0]),
+            takes_last_event_id=not parameters.last_event_id and _has_last_event_id(expected),
+        )
     for field in fields:
         _check_type(hints[field.name], f"{where}: the parameter {field.name}")
-    struct = msgspec.defstruct(
-        "".join(word.capitalize() for word in function.__name__.split("_")) + "Input",
-        [_field(parameter, hints[parameter.name]) for parameter in fields],
-        kw_only=True,
-        rename="camel",
-        module=function.__module__,
-    )
+    try:
+        struct = msgspec.defstruct(
+            "".join(word.capitalize() for word in function.__name__.split("_")) + "Input",
+            [_field(parameter, hints[parameter.name]) for parameter in fields],
+            kw_only=True,
+            rename="camel",
+            module=function.__module__,
+        )
+    except ValueError as error:
+        names = ", ".join(field.name for field in fields)
+        raise DeclarationError(f"{where}: the parameters {names} are not a valid input: {error}") from error
     return Input(struct, whole=False)
 
 
 def _field(parameter: inspect.Parameter, expected: Any) -> tuple[str, Any] | tuple[str, Any, Any]:
+    make_default = _default_of(parameter)
+    if make_default is None:
+        return (parameter.name, expected)
+    return (parameter.name, expected, msgspec.field(default_factory=make_default))
+
+
+def _default_of(parameter: inspect.Parameter) -> Callable[[], Any] | None:
+    """Give what makes the default: anew for each call if a call could change it."""
     default = parameter.default
     if default is inspect.Parameter.empty:
-        return (parameter.name, expected)
-    if isinstance(default, (list, dict, set, bytearray)):
-        return (parameter.name, expected, msgspec.field(default_factory=lambda: deepcopy(default)))
-    return (parameter.name, expected, default)
+        return None
+    try:
+        hash(default)
+    except TypeError:
+        return lambda: deepcopy(default)
+    return lambda: default
+
+
+def _has_last_event_id(expected: Any) -> bool:
+    if expected is Any or expected is object:
+        return True
+    return any(
+        field.encode_name == "lastEventId"
+        for member in _union_members(expected)
+        for field in getattr(types.type_info(member), "fields", ())
+    )
 
 
 def _output_of(kind: CallKind, function: Callable[..., Any], returned: Any, where: str) -> Output:
     streams = get_origin(returned) in _STREAMS
     if kind != "subscription":
-        if inspect.isasyncgenfunction(function):
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             raise DeclarationError(f"{where}: a {kind} cannot yield; make it a subscription")
         _check_type(returned, f"{where}: the return type")
         return Output(returned)
     if not streams:
         raise DeclarationError(f"{where}: a subscription must be annotated to return AsyncIterator[...]")
+    if inspect.isgeneratorfunction(function):
+        raise DeclarationError(f"{where}: a subscription that yields must be async")
     event = get_args(returned)[0]
     if event is Any or event is object:
         return Output(event, event)
-    plain = [member for member in _union_members(event) if get_origin(member) is not Tracked]
-    tracked = [get_args(member)[0] for member in _union_members(event) if get_origin(member) is Tracked]
+    members = [Tracked[Any] if member is Tracked else member for member in _union_members(event)]
+    plain = [member for member in members if get_origin(member) is not Tracked]
+    tracked = [get_args(member)[0] for member in members if get_origin(member) is Tracked]
     for member in (*plain, *tracked):
         _check_type(member, f"{where}: the type of events")
     return Output(_union(plain), _union(tracked))
@@ -271,6 +338,21 @@ def _check_type(expected: Any, what: str) -> None:
     if expected is Any or expected is object or expected is UnsetType:
         return
     try:
-        msgspec.json.Decoder(expected)
+        info = types.type_info(expected)
     except (TypeError, NameError, ValueError) as error:
         raise DeclarationError(f"{what} is not a type that msgspec can check: {error}") from error
+    for unknown in _unknown_types(info, set()):
+        raise DeclarationError(f"{what} is not a type that msgspec can check: it holds {unknown!r}")
+
+
+def _unknown_types(info: Any, seen: set[int]) -> Iterator[Any]:
+    """Find what msgspec takes for a type of the user's own, and would refuse at every call."""
+    if isinstance(info, types.CustomType):
+        if info.cls not in (object, UnsetType):
+            yield info.cls
+    elif isinstance(info, tuple):
+        for part in info:
+            yield from _unknown_types(part, seen)
+    elif isinstance(info, (types.Type, types.Field)) and id(info) not in seen:
+        seen.add(id(info))
+        yield from _unknown_types(msgspec.structs.astuple(info), seen)

@@ -8,7 +8,7 @@ import msgspec
 from tidewire_protocol.messages import CallKind
 
 from .middleware import Middleware
-from .procedure import DeclarationError, Procedure, declare
+from .procedure import DeclarationError, Procedure, declare, name_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -129,10 +129,11 @@ class Router:
         return decorate if function is None else decorate(function)
 
     def _add(self, name: str, member: "Procedure | Router") -> None:
+        which = name_of(member.function) if isinstance(member, Procedure) else "A router"
         if name in self._members:
-            raise DeclarationError(f"Two members of a router are called {name}")
+            raise DeclarationError(f"{which}: two members of a router would be called {name}")
         if not name.isidentifier() or name in _RESERVED:
-            raise DeclarationError(f"A member of a router cannot be called {name!r}")
+            raise DeclarationError(f"{which}: a member of a router cannot be called {name!r}")
         self._members[name] = member
 
     def _walk(self, prefix: str, outer: tuple[Middleware, ...]) -> Iterator[tuple[str, Procedure]]:

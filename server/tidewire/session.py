@@ -59,14 +59,17 @@ class Session:
         self._context: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._greeting: asyncio.Task[None] | None = None
         self._tasks: dict[Call, asyncio.Task[None]] = {}
+        self._reminders: dict[Call, asyncio.TimerHandle] = {}
+        """Of the calls that were cancelled and are cleaning up."""
 
     def open(self) -> None:
         """Begin: make the context, unless connection params come first."""
         self._handle(self._protocol.open())
 
     def receive(self, frame: str | bytes) -> None:
-        """Take one frame from the client. Never waits and never fails."""
-        self._handle(self._protocol.receive(frame))
+        """Take one frame from the client, unless the connection is ending. Never waits and never fails."""
+        if not self.outbox.closed:
+            self._handle(self._protocol.receive(frame))
 
     def notify_reconnect(self) -> None:
         """Tell the client to open a new connection, and move its subscriptions there."""
@@ -79,23 +82,27 @@ class Session:
         """
         self._protocol.close()
         self.outbox.close()
-        if self._greeting is not None:
+        ending = {call: task for call, task in self._tasks.items() if call.kind != "mutation"}
+        # A mutation may still be waiting for the context.
+        if self._greeting is not None and len(ending) == len(self._tasks):
             self._greeting.cancel()
-        ending = [task for call, task in self._tasks.items() if call.kind != "mutation"]
-        for task in ending:
-            self._cancel(task)
+        for call in ending:
+            self._cancel(call)
         if ending:
-            await asyncio.wait(ending, timeout=self._dispatcher.cleanup_timeout)
+            await asyncio.wait(ending.values(), timeout=self._dispatcher.cleanup_timeout)
 
     # ---------- events of the protocol
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
+            # One frame of a hundred thousand bad requests must not cost as many answers.
+            if self.outbox.closed:
+                return
             match event:
                 case Opened(call):
                     self._start(call)
                 case Cancelled(call):
-                    self._cancel(self._tasks[call])
+                    self._cancel(call)
                 case Pinged():
                     self._put(PONG_FRAME)
                 case Rejected():
@@ -116,6 +123,10 @@ class Session:
                 raise RPCError(event.fault.code, event.fault.message)
             info = msgspec.structs.replace(self._info, connection_params=event.params)
             self._context.set_result(await self._dispatcher.make_context(info))
+        except asyncio.CancelledError as error:
+            if _is_being_cancelled():
+                raise
+            await self._refuse(as_rpc_error(error))
         except Exception as error:
             await self._refuse(as_rpc_error(error))
 
@@ -135,6 +146,10 @@ class Session:
     # ---------- calls
 
     def _start(self, call: Call) -> None:
+        if len(self._tasks) >= self._dispatcher.max_calls:
+            error = RPCError("TOO_MANY_REQUESTS", "Too many calls at a time on one connection")
+            self._fail(call, error, None)
+            return
         task = asyncio.create_task(self._run(call), name=f"{call.kind} {call.path}")
         self._tasks[call] = task
         self._dispatcher.running.add(task)
@@ -143,8 +158,6 @@ class Session:
     async def _run(self, call: Call) -> None:
         context = None
         try:
-            if len(self._tasks) > self._dispatcher.max_calls:
-                raise RPCError("TOO_MANY_REQUESTS", "Too many calls at a time on one connection")
             context = await asyncio.shield(self._context)
             procedure = self._dispatcher.find(call.kind, call.path)
             info = CallInfo(
@@ -169,8 +182,8 @@ class Session:
 
     async def _answer(self, call: Call, procedure: Procedure, info: CallInfo) -> None:
         result = await calls.answer(procedure, info)
-        if calls.is_stream(result):
-            await calls.close_stream(result)
+        if calls.is_pending(result):
+            await calls.discard(result)
             raise RPCError(
                 "UNSUPPORTED_MEDIA_TYPE",
                 f"Cannot return an async iterable or observable from a {call.kind} procedure with WebSockets",
@@ -183,9 +196,10 @@ class Session:
         async with aclosing(await calls.stream(procedure, info)) as events:
             self._send(call, Step.START)
             async for event in events:
-                if not self._send(call, Step.EMIT, self._event_tail(event)):
-                    break
+                tail = self._event_tail(event)
                 await self.outbox.room()
+                if not self._send(call, Step.EMIT, tail):
+                    break
         self._send(call, Step.END)
 
     def _event_tail(self, event: Any) -> bytes:
@@ -201,30 +215,41 @@ class Session:
     def _report(self, error: RPCError, call: Call, context: Any = None) -> ErrorReport:
         return ErrorReport(error=error, kind=call.kind, path=call.path, input=call.input, context=context)
 
-    def _cancel(self, task: asyncio.Task[None]) -> None:
-        """Cancel a call; once more, and with a warning, if it is still there after a while."""
+    def _cancel(self, call: Call) -> None:
+        """Cancel a call; once more, and with a warning, if it is still there after a while.
+
+        Clients stop a subscription and disconnect right after: that must not cut its cleanup short.
+        """
+        if call in self._reminders:
+            return
+        task = self._tasks[call]
         task.cancel()
         seconds = self._dispatcher.cleanup_timeout
-        reminder = asyncio.get_running_loop().call_later(seconds, _cancel_again, task, seconds)
-        task.add_done_callback(lambda _: reminder.cancel())
+        loop = asyncio.get_running_loop()
+        self._reminders[call] = loop.call_later(seconds, _cancel_again, task, seconds)
 
     def _ended(self, call: Call, task: asyncio.Task[None]) -> None:
         del self._tasks[call]
         self._dispatcher.running.discard(task)
-        if task.cancelled():
-            # Only a stopped subscription is cancelled while its connection is open.
+        reminder = self._reminders.pop(call, None)
+        if reminder is not None:
+            reminder.cancel()
+        if task.cancelled() and reminder is not None:
             self._send(call, Step.END)
+        elif task.cancelled():
+            # By the server's shutdown, or by the procedure itself.
+            self._fail(call, asyncio.CancelledError(), None)
         elif (error := task.exception()) is not None:
-            logger.error("%s %s broke", call.kind, call.path, exc_info=error)
+            self._fail(call, error, None)
 
     # ---------- frames
 
     def _send(self, call: Call, step: Step, tail: bytes = b"") -> bool:
-        """Report a step, and queue its frames. False if there were none to send."""
+        """Report a step, and queue its frames. False if the client will see no more of the call."""
         frames = self._protocol.advance(call, step, tail)
         for frame in frames:
             self._put(frame)
-        return bool(frames)
+        return bool(frames) and not self.outbox.closed
 
     def _put(self, frame: bytes) -> None:
         try:

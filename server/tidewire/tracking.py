@@ -5,10 +5,22 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
+from .errors import RPCError
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _FORBIDDEN: Final = re.compile("[\0\n\r]")
+
+
+class EventIdError(RPCError, ValueError):
+    """An id that cannot be one: the server's mistake, in words that are safe to send.
+
+    Source: reference transcripts `ws-sub-tracked-empty-id`, `ws-sub-tracked-newline-id`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("INTERNAL_SERVER_ERROR", message)
 
 
 class Tracked(msgspec.Struct, Generic[T_co], frozen=True):
@@ -25,11 +37,16 @@ def tracked(event_id: str, data: T) -> Tracked[T]:
     forget where it was.
 
     Raises:
-        ValueError: an id that is empty, or holds line breaks or null characters, which
+        EventIdError: an id that is empty, or holds line breaks or null characters, which
             server-sent events cannot carry.
     """
     if not event_id:
-        raise ValueError("`id` must not be an empty string: that is the same as no id at all")
+        raise EventIdError(
+            "`id` must not be an empty string as empty string is the same as not setting the id at all"
+        )
     if _FORBIDDEN.search(event_id):
-        raise ValueError("`id` must not contain line breaks or null characters")
+        raise EventIdError(
+            "`id` must not contain line breaks or null characters"
+            " as they are not allowed in a Server-Sent Events id"
+        )
     return Tracked(event_id, data)

@@ -1,6 +1,7 @@
 """The reference router of `reference/ROUTER.md`, with the API of this project."""
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -10,18 +11,22 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tidewire import (
+    ByteStream,
     CallInfo,
     ConnectionInfo,
     Context,
     ErrorCode,
     ErrorReport,
+    Form,
     Next,
     Router,
     RPCError,
+    SSEOptions,
     Tracked,
     create_app,
     tracked,
 )
+from tidewire_protocol.superjson import BigInt
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -130,10 +135,13 @@ async def show_context(ctx: ReferenceContext) -> dict[str, str] | None:
     return None if params is None else dict(params)
 
 
+async def resolved(value: Any) -> Any:
+    return value
+
+
 @nested.query
-async def p() -> dict[str, Any]:
-    # JSON.stringify makes `{}` of a promise, which is what plain transports send.
-    return {"p": {}, "x": 2}
+async def p() -> Any:
+    return {"p": resolved(1), "x": 2}
 
 
 @inner.query
@@ -145,7 +153,7 @@ async def ping() -> str:
 
 
 class Zin(msgspec.Struct):
-    a: float
+    a: int | float
 
 
 @router.query
@@ -195,15 +203,49 @@ async def circ() -> Any:
 
 @router.query
 async def big() -> Any:
-    return 10 + 0j  # a number that JSON does not have
+    return BigInt(10)
 
 
 # ---------- results that stream
 
 
+async def iteration() -> AsyncIterator[Any]:
+    yield 1
+    await asyncio.sleep(0.75)
+    yield {"d": EPOCH}
+
+
 @router.query(name="iter")
 async def iterate() -> Any:
-    return channels.listen("iter")
+    return iteration()
+
+
+async def failing_iteration() -> AsyncIterator[Any]:
+    yield 1
+    raise RPCError("CONFLICT", "x")
+
+
+@router.query
+async def itererr() -> Any:
+    return failing_iteration()
+
+
+async def seven() -> AsyncIterator[int]:
+    yield 7
+
+
+async def rejected() -> None:
+    raise RuntimeError("rej")
+
+
+@router.query
+async def deep() -> Any:
+    return {"a": resolved({"b": resolved(1)}), "it": seven(), "rej": rejected()}
+
+
+@router.query
+async def feed_iter(channel: str) -> Any:
+    return channels.listen(channel)
 
 
 # ---------- subscriptions
@@ -211,14 +253,14 @@ async def iterate() -> Any:
 
 @router.subscription
 async def sub(input: Any = UNSET) -> AsyncIterator[Any]:
-    yield tracked("1", {} if input is UNSET else {"in": input})
+    yield tracked("1", {"in": input})
     yield "untracked"
     yield tracked("2", {"d": EPOCH})
 
 
 @router.subscription
 async def subecho(input: Any = UNSET) -> AsyncIterator[Tracked[Any]]:
-    yield tracked("1", {} if input is UNSET else {"in": input})
+    yield tracked("1", {"in": input})
 
 
 @router.subscription
@@ -322,6 +364,19 @@ async def reconnect() -> None:
     app.state.endpoint.broadcast_reconnect()
 
 
+# ---------- content types other than JSON
+
+
+@router.mutation
+async def form(input: Form) -> list[tuple[str, str]]:
+    return [(name, value if isinstance(value, str) else "file") for name, value in input]
+
+
+@router.mutation
+async def octet(input: ByteStream) -> int:
+    return sum([len(chunk) async for chunk in input])
+
+
 def format_error(shape: dict[str, Any], report: ErrorReport) -> dict[str, Any]:
     cause = report.error.__cause__
     if cause is not None and str(cause) == "formatter":
@@ -331,5 +386,12 @@ def format_error(shape: dict[str, Any], report: ErrorReport) -> dict[str, Any]:
 
 router.merge(Router(nested=nested))
 app = create_app(
-    router, context=make_context, error_formatter=format_error, max_batch_size=10, max_message_bytes=4 << 20
+    router,
+    context=make_context,
+    transformer=os.environ.get("REFERENCE_TRANSFORMER", "none"),
+    error_formatter=format_error,
+    max_batch_size=10,
+    max_message_bytes=4 << 20,
+    sse=SSEOptions(ping_interval=0.5, reconnect_after_inactivity=3.0),
+    jsonl_ping_interval=0.5,
 )

@@ -1,8 +1,9 @@
 """The wire, scenario by scenario: our transcript of the reference router equals that of `@trpc/server`."""
 
+import asyncio
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,49 +13,70 @@ import pytest_asyncio
 from tests.processes import CONFORMANCE, node, serve
 
 Transcript = Mapping[str, Any]
+Transcripts = Mapping[str, Transcript]
 
 REFERENCE: Final = CONFORMANCE / "reference"
-# Not splitlines(): a transcript holds U+2028, which only Python takes for the end of a line.
-LINES: Final = (REFERENCE / "golden/11.25-none.jsonl").read_text("utf-8").rstrip("\n").split("\n")
-GOLDEN: Final[Mapping[str, Transcript]] = {
-    transcript["name"]: transcript for transcript in map(json.loads, LINES)
+TRANSFORMERS: Final = ("none", "superjson")
+
+
+def golden_transcripts(transformer: str) -> Iterator[Transcript]:
+    # Not splitlines(): a transcript holds U+2028, which only Python takes for the end of a line.
+    text = (REFERENCE / f"golden/11.25-{transformer}.jsonl").read_text("utf-8")
+    return map(json.loads, text.rstrip("\n").split("\n"))
+
+
+GOLDEN: Final[Mapping[str, Transcripts]] = {
+    transformer: {transcript["name"]: transcript for transcript in golden_transcripts(transformer)}
+    for transformer in TRANSFORMERS
 }
-SCENARIOS: Final = [name for name in GOLDEN if name.startswith("ws-")]
-DIVERGENCES: Final[Mapping[str, str]] = {
-    entry["scenario"]: entry["reason"]
-    for entry in json.loads((REFERENCE / "divergences.json").read_text("utf-8"))
+SCENARIOS: Final = [(transformer, name) for transformer in TRANSFORMERS for name in GOLDEN[transformer]]
+# An entry is for both transformers unless it names one.
+DIVERGENCES: Final[list[dict[str, str]]] = json.loads((REFERENCE / "divergences.json").read_text("utf-8"))
+DIVERGENT: Final = {
+    (transformer, entry["scenario"])
+    for entry in DIVERGENCES
+    for transformer in ([entry["transformer"]] if "transformer" in entry else TRANSFORMERS)
 }
 
 
-# The probe measures time, so the scenarios run one after another, and all of them in one go.
+# The probe measures time, so the scenarios of a transformer run one after another, all in one go.
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def transcripts(request: pytest.FixtureRequest, node_modules: Path) -> dict[str, Transcript]:
-    """What our server answered to each scenario that this run asks for."""
-    asked = {
-        str(item.callspec.params["scenario"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and "transcripts" in item.fixturenames
-    }
-    only = asked.pop() if len(asked) == 1 else "ws-*"
-    async with serve("tests.conformance.reference_app:app") as server:
-        arguments = ("--url", f"{server.url}/api/trpc", "--only", only)
-        probe = node("reference/probe.mjs", *arguments, seconds=120)
-        return {transcript["name"]: transcript async for transcript in probe}
+async def transcripts(request: pytest.FixtureRequest, node_modules: Path) -> Mapping[str, Transcripts]:
+    """What our server answered, by transformer, to each scenario that this run asks for."""
+    asked: dict[str, set[str]] = {}
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and "transcripts" in item.fixturenames:
+            params = item.callspec.params
+            asked.setdefault(str(params["transformer"]), set()).add(str(params["scenario"]))
+    probed = await asyncio.gather(*(probe(transformer, names) for transformer, names in asked.items()))
+    return dict(zip(asked, probed, strict=True))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_the_transcript_equals_the_reference(scenario: str, transcripts: Mapping[str, Transcript]) -> None:
-    golden, ours = GOLDEN[scenario], transcripts[scenario]
+async def probe(transformer: str, names: set[str]) -> Transcripts:
+    """Serve the reference router, and record the scenarios `names`, or all if there are several."""
+    only = ["--only", *names] if len(names) == 1 else []
+    environment = {"REFERENCE_TRANSFORMER": transformer}
+    async with serve("tests.conformance.reference_app:app", env=environment) as server:
+        arguments = ["--url", f"{server.url}/api/trpc", "--transformer", transformer, *only]
+        lines = node("reference/probe.mjs", *arguments, seconds=120)
+        return {transcript["name"]: transcript async for transcript in lines}
+
+
+@pytest.mark.parametrize(("transformer", "scenario"), SCENARIOS)
+def test_the_transcript_equals_the_reference(
+    transformer: str, scenario: str, transcripts: Mapping[str, Transcripts]
+) -> None:
+    golden, ours = GOLDEN[transformer][scenario], transcripts[transformer][scenario]
     assert ours["steps"] == golden["steps"], "the golden file was recorded with other scenarios"
-    if scenario in DIVERGENCES:
+    if (transformer, scenario) in DIVERGENT:
         assert ours["received"] != golden["received"], "divergences.json lists what does not differ"
     elif ours["received"] != golden["received"]:
         pytest.fail(difference(golden, ours), pytrace=False)
 
 
 def test_each_divergence_names_a_scenario_and_its_reason() -> None:
-    assert DIVERGENCES.keys() <= GOLDEN.keys()
-    assert all(reason.strip() for reason in DIVERGENCES.values())
+    assert set(SCENARIOS) >= DIVERGENT
+    assert all(entry["reason"].strip() for entry in DIVERGENCES)
 
 
 def test_a_difference_is_shown_line_by_line() -> None:

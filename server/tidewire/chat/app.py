@@ -1,16 +1,18 @@
 """The chat server as an ASGI application."""
 
 import inspect
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from tidewire import ConnectionInfo, Endpoint
+from tidewire import ConnectionInfo, Endpoint, SSEOptions
 
 from .context import LOCAL_OWNER, Authenticate, ChatContext
 from .providers import Provider
@@ -20,6 +22,8 @@ from .settings import Settings
 from .tools import BUILTIN_TOOLS, Tool
 
 API_PATH = "/api/trpc"
+PING_INTERVAL = 15.0
+"""Seconds; proxies give up connections that are silent for longer, most of them after 30 or 60."""
 
 
 def create_chat_app(
@@ -50,8 +54,11 @@ def create_chat_app(
     endpoint = Endpoint(
         router,
         context=make_context,
+        transformer=settings.transformer,
         max_message_bytes=settings.max_message_bytes,
         allowed_origins=settings.allowed_origins,
+        sse=SSEOptions(ping_interval=PING_INTERVAL, reconnect_after_inactivity=3 * PING_INTERVAL),
+        jsonl_ping_interval=PING_INTERVAL,
     )
 
     @asynccontextmanager
@@ -61,10 +68,29 @@ def create_chat_app(
             await stack.enter_async_context(endpoint.lifespan())
             yield
 
-    app = Starlette(routes=[*endpoint.routes(API_PATH), Route("/healthz", _health)], lifespan=lifespan)
+    app = Starlette(
+        routes=[*endpoint.routes(API_PATH), Route("/healthz", _health)],
+        middleware=_cross_origin(settings.allowed_origins),
+        lifespan=lifespan,
+    )
     app.state.endpoint = endpoint
     app.state.chat = chat
     return app
+
+
+def _cross_origin(origins: Sequence[str]) -> list[Middleware]:
+    """Let pages of these origins read answers; without any, browsers keep them to the server's own."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            allow_credentials="*" not in origins,
+        )
+    ]
 
 
 async def _health(request: Request) -> PlainTextResponse:

@@ -105,5 +105,5 @@ def _partial(pieces: list[str]) -> Any:
     text = "".join(pieces)
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return text or None

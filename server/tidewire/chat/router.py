@@ -122,8 +122,12 @@ async def get(
     An answer that is being written is there as far as it has come.
     """
     conversation = await _owned(ctx, conversation_id)
-    page = await ctx.chat.store.messages.page(conversation_id, limit=limit, cursor=cursor)
-    turn = ctx.chat.turns.active(conversation_id)
+    while True:
+        turn = ctx.chat.turns.active(conversation_id)
+        page = await ctx.chat.store.messages.page(conversation_id, limit=limit, cursor=cursor)
+        # What was read before a turn began or ended does not fit what is true after it.
+        if turn is ctx.chat.turns.active(conversation_id):
+            break
     if turn is None:
         return ConversationState(conversation=conversation, messages=page.items, next_cursor=page.next_cursor)
     live = turn.message
@@ -151,8 +155,10 @@ async def rename(ctx: ChatContext, conversation_id: str, title: TitleText) -> Co
 async def delete(ctx: ChatContext, conversation_id: str) -> DeleteResult:
     """Delete a conversation with all its messages, and stop what is being written in it."""
     await _owned(ctx, conversation_id)
+    # In this order no turn can begin in between.
+    deleted = await ctx.chat.store.conversations.delete(ctx.owner, conversation_id)
     await ctx.chat.turns.forget(conversation_id)
-    return DeleteResult(deleted=await ctx.chat.store.conversations.delete(ctx.owner, conversation_id))
+    return DeleteResult(deleted=deleted)
 
 
 @conversations.mutation

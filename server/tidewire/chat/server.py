@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from .log import MemoryLog
@@ -55,24 +55,23 @@ class ChatServer:
             StoreError: the database cannot be opened.
         """
         settings = self.settings
-        self.store = await Store.open(settings.database_url)
-        interrupted = await self.store.messages.interrupt_streaming()
-        if interrupted:
-            logger.warning("%d answers were cut off when the server last ended", interrupted)
-        services = TurnServices(
-            store=self.store,
-            provider=self.provider,
-            toolbox=self.toolbox,
-            slots=asyncio.Semaphore(settings.max_concurrent_turns),
-            max_history_messages=settings.max_history_messages,
-        )
-        self.turns = Turns(services, MemoryLog())
-        try:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.provider.close)
+            self.store = await Store.open(settings.database_url)
+            stack.push_async_callback(self.store.close)
+            interrupted = await self.store.messages.interrupt_streaming()
+            if interrupted:
+                logger.warning("%d answers were cut off when the server last ended", interrupted)
+            services = TurnServices(
+                store=self.store,
+                provider=self.provider,
+                toolbox=self.toolbox,
+                slots=asyncio.Semaphore(settings.max_concurrent_turns),
+                max_history_messages=settings.max_history_messages,
+            )
+            self.turns = Turns(services, MemoryLog())
+            stack.push_async_callback(self.turns.close, settings.shutdown_grace)
             yield
-        finally:
-            await self.turns.close(settings.shutdown_grace)
-            await self.provider.close()
-            await self.store.close()
 
 
 def choose_provider(settings: Settings) -> Provider:

@@ -12,9 +12,10 @@ from .store.errors import DatabaseUrlError
 from .store.url import parse_database_url, shown
 from .variables import SettingsError, Variable, convert, describe, read_dotenv
 
-__all__ = ["LogLevel", "ProviderName", "Settings", "SettingsError", "Variable"]
+__all__ = ["LogLevel", "ProviderName", "Settings", "SettingsError", "TransformerName", "Variable"]
 
 ProviderName = Literal["openai", "demo"]
+TransformerName = Literal["superjson", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 DEFAULT_OPENAI_MODEL: Final = "gpt-5-mini"
@@ -67,6 +68,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=variable_name):
     )
     host: Annotated[str, about("Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535), about("Port to listen on; 0 takes any free one.")] = 8000
+    transformer: Annotated[
+        TransformerName,
+        about("How values travel; clients must use the same: superjson, or none for plain JSON."),
+    ] = "superjson"
     allowed_origins: Annotated[
         tuple[Origin, ...],
         about(

@@ -70,6 +70,7 @@ class Turn:
         )
         self._failure: Failure | None = None
         self._stopped_by: str | None = None
+        publish(self._start())
         self._work = asyncio.create_task(self._converse(), name=f"answer {request.answer.id}")
         self._ending = asyncio.create_task(self._end(), name=f"turn {self.id}")
 
@@ -121,8 +122,7 @@ class Turn:
     # ---------- the end
 
     async def _end(self) -> None:
-        """Begin, wait for the work to end in whatever way, store the answer, and say `complete`."""
-        self._publish(self._start())
+        """Wait for the work to end in whatever way, store the answer, and say `complete`."""
         await asyncio.wait([self._work])
         self._conclude()
         message = msgspec.structs.replace(
@@ -184,7 +184,8 @@ class Turn:
     async def _save(self, message: Message) -> None:
         try:
             await self._services.store.messages.save(message)
-        except StoreError as error:
+        # Whatever it is, such as arguments nested too deeply to be written: readers wait for `complete`.
+        except Exception as error:
             logger.error("The answer of turn %s was not stored: %s", self.id, error, exc_info=error)
             text = "The answer could not be saved."
             self._fail(TurnStep.FAIL, "SERVICE_UNAVAILABLE", text, retryable=True)

@@ -43,8 +43,8 @@ class Turns:
         self._services = services
         self._log = log
         self._active: dict[str, Turn] = {}
-        # A send looks at what is there and then changes it, and waits for the database in between.
         self._attaching: set[asyncio.Task[_Place]] = set()
+        # A send looks at what is there and then changes it, and waits for the database in between.
         self._gates: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def active(self, conversation_id: str) -> Turn | None:
@@ -80,14 +80,15 @@ class Turns:
 
     async def stop(self, conversation_id: str, by: str) -> bool:
         """Stop the active turn and wait until it has ended; False if there is none."""
-        turn = self._active.get(conversation_id)
+        async with self._gate(conversation_id):  # a turn that is just beginning is stopped as well
+            turn = self._active.get(conversation_id)
         if turn is None:
             return False
         await turn.stop(by)
         return True
 
     async def forget(self, conversation_id: str) -> None:
-        """Stop the active turn of a conversation that is to be deleted, and drop its events."""
+        """Stop the active turn of a conversation that was deleted, and drop its events."""
         await self.stop(conversation_id, by="deletion")
         self._log.forget(conversation_id)
 
@@ -104,9 +105,11 @@ class Turns:
     # ---------- which turn
 
     async def _attach(self, question: Question, last_event_id: str | None) -> _Place:
-        gate = self._gates.setdefault(question.conversation_id, asyncio.Lock())
-        async with gate:
+        async with self._gate(question.conversation_id):
             return await self._find(question, last_event_id) or await self._begin(question)
+
+    def _gate(self, conversation_id: str) -> asyncio.Lock:
+        return self._gates.setdefault(conversation_id, asyncio.Lock())
 
     async def _find(self, question: Question, last_event_id: str | None) -> _Place | None:
         if last_event_id is not None:
@@ -136,7 +139,7 @@ class Turns:
             if event_id is not None and message.turn_id == event_id.epoch:
                 return _Place(message.turn_id, event_id)
             if message.role == "user" and _is_same(message, question):
-                return _Place(message.turn_id, EventId(message.turn_id, 0))
+                return self._start_of(question.conversation_id, message.turn_id)
         raise RPCError("NOT_FOUND", "Nothing is known of the turn to be continued")
 
     def _start_of(self, conversation_id: str, turn_id: str) -> _Place:

@@ -1,13 +1,12 @@
 """tRPC over a WebSocket."""
 
 import asyncio
-from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..context import ConnectionInfo
 from ..dispatcher import Dispatcher
 from ..session import Session
+from .request import connection_info
 
 NORMAL_CLOSE_EXTENSION = "tidewire.close_without_code"
 """A server that has this ASGI extension can close without a code, as the reference does."""
@@ -22,7 +21,7 @@ async def serve_websocket(dispatcher: Dispatcher, websocket: WebSocket, sessions
     await websocket.accept()
     session = Session(
         dispatcher,
-        _connection_info(websocket),
+        connection_info(websocket, "websocket"),
         announces_params=websocket.query_params.get("connectionParams") == "1",
     )
     sessions.add(session)
@@ -61,17 +60,3 @@ async def _close(websocket: WebSocket) -> None:
         await websocket.send({"type": "websocket.close", "code": None, "reason": ""})
     else:
         await websocket.close()
-
-
-def _connection_info(websocket: WebSocket) -> ConnectionInfo:
-    return ConnectionInfo(
-        transport="websocket",
-        url=str(websocket.url),
-        headers=dict(websocket.headers),
-        cookies=websocket.cookies,
-        client=_address(websocket.client),
-    )
-
-
-def _address(client: Any) -> str | None:
-    return None if client is None else f"{client.host}:{client.port}"

@@ -11,7 +11,7 @@ from .errors import (
 )
 from .messages import Messages
 from .pages import Page
-from .store import Store
+from .store import Store, upgrade_database
 
 __all__ = [
     "BadCursorError",
@@ -24,4 +24,5 @@ __all__ = [
     "Page",
     "Store",
     "StoreError",
+    "upgrade_database",
 ]

@@ -52,6 +52,16 @@ class Store:
         await self._database.close()
 
 
+async def upgrade_database(database_url: str) -> None:
+    """Bring a database up to date, making a missing one, without keeping it open.
+
+    Raises:
+        DatabaseUrlError, NewerDatabaseError, StoreError: as `Store.open`.
+    """
+    store = await Store.open(database_url)
+    await store.close()
+
+
 def make_folder(url: URL) -> None:
     if file := sqlite_file(url):
         file.parent.mkdir(parents=True, exist_ok=True)

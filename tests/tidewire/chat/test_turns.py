@@ -1,0 +1,423 @@
+"""Who starts a turn, who attaches to one, and what late readers get."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
+from tidewire import RPCError, Tracked
+from tidewire.chat.answering import AnswerSettings
+from tidewire.chat.events import Complete, MessageEvent, Snapshot, Start, Stopped, TextDelta
+from tidewire.chat.log import MemoryLog
+from tidewire.chat.models import Message
+from tidewire.chat.providers import Text
+from tidewire.chat.store import Store, StoreError
+from tidewire.chat.tools import Toolbox
+from tidewire.chat.turn import TurnServices
+from tidewire.chat.turns import Question, Turns
+
+Events = list[Tracked[MessageEvent]]
+
+
+class House:
+    """Turns on a database, with one conversation."""
+
+    def __init__(
+        self, store: Store, provider: ScriptedProvider, conversation_id: str, *, retention: float = 60
+    ) -> None:
+        self.store = store
+        self.provider = provider
+        self.conversation_id = conversation_id
+        self.log = MemoryLog(retention)
+        services = TurnServices(
+            store=store,
+            provider=provider,
+            toolbox=Toolbox(()),
+            slots=asyncio.Semaphore(10),
+            max_history_messages=20,
+        )
+        self.turns = Turns(services, self.log)
+
+    def question(self, message: str = "Hello", client_message_id: str | None = None) -> Question:
+        return Question(
+            owner="ann",
+            conversation_id=self.conversation_id,
+            text=message,
+            client_message_id=client_message_id,
+            settings=AnswerSettings(model="scripted-1"),
+        )
+
+    async def send(
+        self, message: str = "Hello", client_message_id: str | None = None, after: str | None = None
+    ) -> AsyncIterator[Tracked[MessageEvent]]:
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self.turns.stream(self.question(message, client_message_id), after)
+
+    async def ask(
+        self, message: str = "Hello", client_message_id: str | None = None, after: str | None = None
+    ) -> Events:
+        """Send, and read to the end."""
+        return await read(await self.send(message, client_message_id, after))
+
+    async def at_gate(self) -> AsyncIterator[Tracked[MessageEvent]]:
+        """Send into a provider that says something and then waits, and wait until it does."""
+        events = await self.send()
+        async with asyncio.timeout(WAIT_SECONDS):
+            await self.provider.waiting.wait()
+        return events
+
+    async def messages(self) -> list[Message]:
+        return await self.store.messages.history(self.conversation_id, limit=100)
+
+
+async def read(events: AsyncIterator[Tracked[MessageEvent]]) -> Events:
+    async with asyncio.timeout(WAIT_SECONDS):
+        return [event async for event in events]
+
+
+def said(events: Events) -> str:
+    return "".join(event.data.content for event in events if isinstance(event.data, TextDelta))
+
+
+@pytest.fixture
+async def house(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[House]:
+    store = await Store.open(database_url)
+    house = House(store, scripted, (await store.conversations.create("ann", "Title")).id)
+    yield house
+    async with asyncio.timeout(WAIT_SECONDS):
+        await house.turns.close(grace=0)
+    await store.close()
+
+
+# ---------- starting
+
+
+async def test_a_turn_is_read_from_start_to_complete(house: House) -> None:
+    house.provider.script(text("Hello there"))
+    events = await house.ask()
+    assert isinstance(events[0].data, Start)
+    assert [isinstance(event.data, Complete) for event in events] == [False] * (len(events) - 1) + [True]
+    assert said(events) == "Hello there"
+    numbers = [int(event.id.partition(".")[2]) for event in events]
+    assert numbers == list(range(1, len(events) + 1))
+
+
+async def test_once_complete_is_read_the_next_message_is_no_conflict(house: House) -> None:
+    for message in ("one", "two", "three"):
+        house.provider.script(text(message))
+        events = await house.ask(message)
+        assert said(events) == message
+        assert house.turns.active(house.conversation_id) is None
+
+
+async def test_the_same_client_message_id_is_one_message_and_one_call(house: House) -> None:
+    house.provider.script(text("Hello there"))
+    readers = await asyncio.gather(*(house.ask("Hello", "id-1") for _ in range(5)))
+    assert all(events == readers[0] for events in readers)
+    assert said(readers[0]) == "Hello there"
+    assert len(house.provider.prompts) == 1
+    assert [message.role for message in await house.messages()] == ["user", "assistant"]
+
+
+async def test_a_message_id_stays_known_whatever_text_comes_with_it(house: House) -> None:
+    house.provider.script(text("Hello there"))
+    first = await house.ask("Hello", "id-1")
+    assert await house.ask("Something else", "id-1") == first
+    assert len(house.provider.prompts) == 1
+
+
+async def test_the_same_text_attaches_while_it_is_being_answered_and_is_new_afterwards(house: House) -> None:
+    gate = asyncio.Event()
+    house.provider.script([Text("one "), gate, *text("more")], text("again"))
+    first = await house.at_gate()
+    second = await house.send()
+    gate.set()
+    assert await read(first) == await read(second)
+    assert said(await house.ask()) == "again"
+    assert len(await house.messages()) == 4
+
+
+async def test_another_text_while_busy_is_a_conflict(house: House) -> None:
+    house.provider.script([asyncio.Event()])
+    await house.at_gate()
+    with pytest.raises(RPCError) as caught:
+        await house.send("Something else")
+    assert caught.value.code == "CONFLICT"
+    assert len(await house.messages()) == 2
+
+
+async def test_only_one_of_several_messages_sent_at_once_is_answered(house: House) -> None:
+    gate = asyncio.Event()
+    house.provider.script([gate, *text("a")])
+    results = await asyncio.gather(
+        *(house.send(f"message {number}") for number in range(5)), return_exceptions=True
+    )
+    refused = [result for result in results if isinstance(result, RPCError)]
+    assert [error.code for error in refused] == ["CONFLICT"] * 4
+    gate.set()
+    [events] = [result for result in results if not isinstance(result, BaseException)]
+    assert said(await read(events)) == "a"
+
+
+async def test_conversations_do_not_disturb_each_other(house: House, scripted: ScriptedProvider) -> None:
+    house.provider.script([asyncio.Event()], text("free"))
+    await house.at_gate()
+    house.conversation_id = (await house.store.conversations.create("ann")).id
+    assert said(await house.ask("Something else")) == "free"
+
+
+async def test_a_conversation_that_is_gone_is_not_found(house: House) -> None:
+    await house.store.conversations.delete("ann", house.conversation_id)
+    with pytest.raises(RPCError) as caught:
+        await house.send()
+    assert caught.value.code == "NOT_FOUND"
+    assert house.turns.active(house.conversation_id) is None
+
+
+async def test_a_database_that_cannot_begin_a_turn_leaves_none_behind(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any) -> None:
+        raise StoreError("The database is busy or unavailable.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(house.store.messages, "begin_turn", fail)
+        with pytest.raises(StoreError):
+            await house.send()
+    house.provider.script(text("now"))
+    assert said(await house.ask()) == "now"
+
+
+# ---------- what happens while a turn begins
+
+
+class SlowBeginning:
+    """Holds `begin_turn` once the messages are stored, as a busy machine may."""
+
+    def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.stored = asyncio.Event()
+        self.gate = asyncio.Event()
+        self._begin_turn = house.store.messages.begin_turn
+        monkeypatch.setattr(house.store.messages, "begin_turn", self._begin)
+
+    async def _begin(self, user: Message, answer: Message) -> None:
+        await self._begin_turn(user, answer)
+        self.stored.set()
+        await self.gate.wait()
+
+
+@pytest.fixture
+def beginning(house: House, monkeypatch: pytest.MonkeyPatch) -> SlowBeginning:
+    return SlowBeginning(house, monkeypatch)
+
+
+async def test_a_sender_that_leaves_while_its_turn_begins_has_it_answered_all_the_same(
+    house: House, beginning: SlowBeginning
+) -> None:
+    house.provider.script(text("Hello there"))
+    sending = asyncio.create_task(house.send("Hello", "id-1"))
+    await beginning.stored.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    beginning.gate.set()
+    assert said(await house.ask("Hello", "id-1")) == "Hello there"
+    assert len(house.provider.prompts) == 1
+
+
+async def test_a_stop_that_comes_while_a_turn_begins_stops_it(house: House, beginning: SlowBeginning) -> None:
+    house.provider.script([asyncio.Event()])
+    sending = asyncio.create_task(house.send())
+    await beginning.stored.wait()
+    stopping = asyncio.create_task(house.turns.stop(house.conversation_id, by="ann"))
+    await asyncio.sleep(0)
+    beginning.gate.set()
+    assert await stopping
+    assert isinstance((await read(await sending))[-2].data, Stopped)
+
+
+async def test_a_deletion_that_comes_while_a_turn_begins_stops_it(
+    house: House, beginning: SlowBeginning
+) -> None:
+    house.provider.script([asyncio.Event()])
+    sending = asyncio.create_task(house.send())
+    await beginning.stored.wait()
+    forgetting = asyncio.create_task(house.turns.forget(house.conversation_id))
+    await asyncio.sleep(0)
+    beginning.gate.set()
+    await forgetting
+    assert isinstance((await read(await sending))[-2].data, Stopped)
+
+
+async def test_closing_waits_for_a_turn_that_begins_and_interrupts_it(
+    house: House, beginning: SlowBeginning
+) -> None:
+    house.provider.script([asyncio.Event()])
+    sending = asyncio.create_task(house.send())
+    await beginning.stored.wait()
+    closing = asyncio.create_task(house.turns.close(grace=0))
+    await asyncio.sleep(0)
+    beginning.gate.set()
+    await closing
+    await asyncio.wait([sending])
+    assert [message.status for message in await house.messages()] == ["ok", "interrupted"]
+
+
+# ---------- coming back
+
+
+async def test_a_reader_goes_on_after_any_event(house: House) -> None:
+    house.provider.script(text("one two three"))
+    whole = await house.ask()
+    for position, event in enumerate(whole):
+        assert await house.ask("whatever", after=event.id) == whole[position + 1 :]
+    assert len(house.provider.prompts) == 1
+
+
+async def test_a_reader_goes_on_while_the_turn_does(house: House) -> None:
+    gate = asyncio.Event()
+    house.provider.script([Text("one "), gate, Text("two "), *text("three")])
+    first = await house.at_gate()
+    seen = [await anext(first), await anext(first)]
+    rest = await house.send(after=seen[-1].id)
+    gate.set()
+    assert said([*seen, *await read(rest)]) == "one two three"
+
+
+async def test_a_reader_of_one_turn_gets_nothing_of_the_next(house: House) -> None:
+    house.provider.script(text("one"), text("two"))
+    first = await house.ask("first")
+    await house.ask("second")
+    assert await house.ask("first", after=first[0].id) == first[1:]
+
+
+async def test_a_turn_whose_events_are_gone_is_given_as_a_snapshot(house: House) -> None:
+    house.provider.script(text("Hello there"))
+    seen = await house.ask("Hello", "id-1")
+    house.log.forget(house.conversation_id)
+    for after in (None, seen[1].id, "0123abcd.7", "nonsense"):
+        snapshot, complete = await house.ask("Hello", "id-1", after=after)
+        assert isinstance(snapshot.data, Snapshot)
+        assert (snapshot.data.message.content, snapshot.data.message.status) == ("Hello there", "ok")
+        assert snapshot.data.up_to == snapshot.id
+        assert complete.data == seen[-1].data
+        assert await house.ask("Hello", after=snapshot.id) == [complete]
+        assert await house.ask("Hello", after=complete.id) == []
+    assert len(house.provider.prompts) == 1
+
+
+async def test_without_a_message_id_the_newest_turn_with_this_text_is_continued(house: House) -> None:
+    house.provider.script(text("one"), text("two"), text("three"))
+    for message in ("Hello", "Hello", "Bye"):
+        await house.ask(message)
+    house.log.forget(house.conversation_id)
+    snapshot, _ = await house.ask("Hello", after="0123abcd.7")
+    assert isinstance(snapshot.data, Snapshot)
+    assert snapshot.data.message.content == "two"
+
+
+async def test_a_reader_from_another_epoch_gets_the_active_turn_as_it_is(house: House) -> None:
+    gate = asyncio.Event()
+    house.provider.script([Text("one "), gate, *text("two")])
+    first = await house.at_gate()
+    late = await house.send(after="0123abcd.7")
+    gate.set()
+    assert await read(late) == await read(first)
+
+
+@pytest.mark.parametrize("after", ["0123abcd.7", "nonsense", ""])
+async def test_nothing_is_started_for_a_reader_that_goes_on(house: House, after: str) -> None:
+    with pytest.raises(RPCError) as caught:
+        await house.send("never sent", after=after)
+    assert caught.value.code == "NOT_FOUND"
+    assert await house.messages() == []
+
+
+async def test_the_position_is_that_of_the_newest_event(house: House) -> None:
+    gate = asyncio.Event()
+    house.provider.script([Text("one "), gate, *text("two")])
+    events = await house.at_gate()
+    position = house.turns.position(house.conversation_id)
+    rest = await house.send(after=position)
+    gate.set()
+    whole = await read(events)
+    places = [event.id for event in whole]
+    assert await read(rest) == whole[places.index(position) + 1 :]
+
+
+# ---------- leaving and stopping
+
+
+async def test_a_reader_that_leaves_stops_nothing(house: House) -> None:
+    gate = asyncio.Event()
+    house.provider.script([Text("one "), gate, *text("two")])
+    events = await house.at_gate()
+    async with aclosing(events) as leaving:  # type: ignore[type-var]
+        await anext(leaving)
+    gate.set()
+    assert said(await house.ask()) == "one two"
+
+
+async def test_stopping_without_a_turn_says_so(house: House) -> None:
+    assert not await house.turns.stop(house.conversation_id, by="ann")
+
+
+async def test_stopping_is_seen_by_all_readers(house: House) -> None:
+    house.provider.script([Text("one "), asyncio.Event()])
+    first = await house.at_gate()
+    second = await house.send()
+    assert await house.turns.stop(house.conversation_id, by="ann")
+    one, two = await read(first), await read(second)
+    assert one == two
+    assert one[-2].data == Stopped(by="ann")
+    assert house.provider.open_streams == 0
+
+
+# ---------- closing
+
+
+async def test_closing_lets_a_turn_end_by_itself(house: House) -> None:
+    gate = asyncio.Event()
+    house.provider.script([gate, *text("done")])
+    await house.at_gate()
+    closing = asyncio.create_task(house.turns.close(grace=WAIT_SECONDS))
+    await asyncio.sleep(0)
+    gate.set()
+    await closing
+    assert [message.status for message in await house.messages()] == ["ok", "ok"]
+
+
+async def test_closing_interrupts_what_is_left_and_tells_its_readers(house: House) -> None:
+    house.provider.script([Text("half "), asyncio.Event()])
+    events = await house.at_gate()
+    await house.turns.close(grace=0)
+    _, answer = await house.messages()
+    assert (answer.status, answer.content) == ("interrupted", "half ")
+    assert isinstance((await read(events))[-1].data, Complete)
+    assert house.provider.open_streams == 0
+
+
+async def test_the_events_of_a_turn_are_forgotten_some_time_after_its_end(house: House) -> None:
+    house = House(house.store, house.provider, house.conversation_id, retention=0)
+    gate = asyncio.Event()
+    house.provider.script([gate, *text("done")])
+    events = await house.at_gate()
+    assert house.log.find(house.conversation_id) is not None
+    gate.set()
+    await read(events)
+    fired = asyncio.Event()
+    asyncio.get_running_loop().call_later(0, fired.set)
+    await fired.wait()
+    assert house.log.find(house.conversation_id) is None
+
+
+async def test_closing_leaves_no_task_and_no_timer(house: House) -> None:
+    before = asyncio.all_tasks()
+    house.provider.script(text("one"), [asyncio.Event()])
+    await house.ask("one")
+    await house.at_gate()
+    await house.turns.close(grace=0)
+    assert asyncio.all_tasks() == before
+    assert house.log.find(house.conversation_id) is None
