@@ -218,7 +218,13 @@ def _reject_each(batch: list[Any], fault: Fault) -> list[Event]:
         and message.get("method") != "subscription.stop"
         and is_request_id(message.get("id"))
     ]
-    return rejections or [Rejected(fault)]
+    if not rejections or len(rejections) > MAX_REJECTIONS:
+        return [Rejected(fault)]
+    return rejections
+
+
+MAX_REJECTIONS: Final = 10_000
+"""Requests of one frame that are refused each by its own id. No client sends that many."""
 
 
 def _tail(frame: Frame, payload: bytes) -> bytes:

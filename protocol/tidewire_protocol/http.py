@@ -56,7 +56,7 @@ class HTTPFaultError(Exception):
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
-        self.fault = Fault(code, message)
+        self.fault: Fault = Fault(code, message)
 
 
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,10 @@ import msgspec
 MAX_DEPTH: Final = 10_000
 """Arrays and objects inside one another; more is refused, so that a frame costs bounded time."""
 
+MAX_DEEP_CHARACTERS: Final = 64 * 1024
+"""Of a document that is nested deeper than msgspec reads, about 1,000 levels. Such a document is read
+by Python code, some ten microseconds for each value, during which nothing else happens."""
+
 # Longer integers exceed what Python converts in linear time; a double cannot hold 310 digits.
 _MAX_INTEGER_DIGITS: Final = 310
 
@@ -114,6 +118,10 @@ _words: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": N
 
 
 def _loads_deep(text: str) -> Any:
+    if len(text) > MAX_DEEP_CHARACTERS:
+        raise JSONSyntaxError(
+            f"Nested too deeply for a document of more than {MAX_DEEP_CHARACTERS} characters"
+        )
     try:
         return _DeepReader(text).read()
     except IndexError:

@@ -7,9 +7,9 @@ Procedures are typed functions in a `Router`; `create_app` serves it to the stoc
 from tidewire_protocol import ErrorCode
 
 from .context import ConnectionInfo, Context
+from .declaration import DeclarationError
 from .errors import ErrorReport, RPCError, log_error
 from .middleware import CallInfo, Middleware, Next
-from .procedure import DeclarationError
 from .router import Router
 from .tracking import Tracked, tracked
 from .transports.endpoint import Endpoint, create_app

@@ -14,14 +14,16 @@ from .procedure import Procedure
 async def answer(procedure: Procedure, call: CallInfo) -> Any:
     """Run a query or mutation, and give its result, checked against the declared type.
 
-    A result that streams is given as it is: whether it can be sent is the transport's to know.
+    A result that streams is given as a stream: whether that can be sent is the transport's to know.
 
     Raises:
         RPCError: what the procedure raised, a refused input or output, or TIMEOUT.
         Exception: whatever else the procedure raised.
     """
     result = await _within(procedure.timeout, run_chain(procedure.middleware, call, _handler(procedure)))
-    return result if is_stream(result) else procedure.output.check(result)
+    if is_stream(result):
+        return _checked(procedure, result, [result]) if procedure.output.streams else result
+    return procedure.output.check(result)
 
 
 async def stream(procedure: Procedure, call: CallInfo) -> AsyncGenerator[Any, None]:

@@ -57,6 +57,8 @@ class Dispatcher:
         max_calls: int = 1000,
         cleanup_timeout: float = 10.0,
     ) -> None:
+        if isinstance(transformer, str) and transformer not in TRANSFORMERS:
+            raise ValueError(f"There is no transformer {transformer!r}; there are {', '.join(TRANSFORMERS)}")
         self.transformer = TRANSFORMERS[transformer] if isinstance(transformer, str) else transformer
         self.max_batch_size = max_batch_size
         self.max_message_bytes = max_message_bytes

@@ -81,4 +81,4 @@ def log_error(report: ErrorReport) -> None:
     if CODES[error.code].http_status >= 500:
         logger.error("%s failed: %s: %s", where, error.code, error.message, exc_info=error.__cause__ or error)
     else:
-        logger.info("%s refused: %s: %s", where, error.code, error.message)
+        logger.info("%s refused: %s: %s", where, error.code, error.message, exc_info=error.__cause__)

@@ -7,8 +7,9 @@ import msgspec
 
 from tidewire_protocol.messages import CallKind
 
+from .declaration import DeclarationError, declare, name_of
 from .middleware import Middleware
-from .procedure import DeclarationError, Procedure, declare, name_of
+from .procedure import Procedure
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -14,7 +14,8 @@ import pytest
 from msgspec import UNSET, Meta, UnsetType
 
 from tests.tidewire.peer import Peer, data, error_of
-from tidewire import Context, DeclarationError, Router, Tracked, tracked
+from tidewire import CallInfo, Context, DeclarationError, Router, RPCError, Tracked, tracked
+from tidewire.calls import answer
 from tidewire.testing import CallError, Client
 from tidewire_protocol import CallKind
 
@@ -127,7 +128,7 @@ async def ambiguous(value: Point | Settings) -> None: ...
 async def same_name(foo_bar: int, fooBar: int) -> None: ...  # noqa: N803
 
 
-async def generator() -> AsyncIterator[int]:
+async def untyped_generator():  # type: ignore[no-untyped-def]
     yield 1
 
 
@@ -154,10 +155,6 @@ async def foreign_event() -> AsyncIterator[int | Tracked[Foreign]]:
     yield 1
 
 
-async def streams() -> AsyncIterator[int]:
-    return generator()
-
-
 @pytest.mark.parametrize(
     ("kind", "function", "text"),
     [
@@ -176,12 +173,10 @@ async def streams() -> AsyncIterator[int]:
         ("query", foreign_inside, "the parameter value is not a type that msgspec can check"),
         ("query", foreign_input, "the parameter input is not a type that msgspec can check"),
         ("query", foreign_output, "the return type is not a type that msgspec can check"),
-        ("query", streams, "the return type is not a type that msgspec can check"),
         ("query", ambiguous, "the parameter value is not a type that msgspec can check"),
         ("query", same_name, "the parameters foo_bar, fooBar are not a valid input"),
-        ("query", generator, "a query cannot yield"),
-        ("mutation", generator, "a mutation cannot yield"),
-        ("query", sync_generator, "a query cannot yield"),
+        ("query", sync_generator, "a query that yields must be async"),
+        ("mutation", untyped_generator, "annotate what it returns"),
         ("subscription", not_a_stream, "a subscription must be annotated to return AsyncIterator[...]"),
         ("subscription", untyped_stream, "a subscription must be annotated to return AsyncIterator[...]"),
         ("subscription", sync_stream, "a subscription that yields must be async"),
@@ -732,3 +727,32 @@ def plain_decorator(function: Callable[..., Awaitable[int]]) -> Callable[..., Aw
 
 async def test_a_decorated_function_has_the_parameters_of_the_one_inside() -> None:
     assert await ask(declare("query", plain_decorator(add)), "add", {"left": 1, "right": 2}) == 3
+
+
+async def test_a_query_may_give_a_stream_of_checked_pieces() -> None:
+    router = Router()
+
+    @router.query
+    async def pieces() -> AsyncIterator[int]:
+        yield 1
+        yield "two"  # type: ignore[misc]
+
+    procedure = router.procedures()["pieces"]
+    call = CallInfo(kind="query", path="pieces", context=None, raw_input=UNSET, last_event_id=None, meta={})
+    stream = await answer(procedure, call)
+    assert await anext(stream) == 1
+    with pytest.raises(RPCError, match="Output validation failed"):
+        await anext(stream)
+
+
+async def test_a_property_that_is_undefined_counts_as_absent() -> None:
+    router = Router()
+
+    @router.query
+    async def named(name: str, title: str = "none") -> str:
+        return f"{name} {title}"
+
+    procedure = router.procedures()["named"]
+    assert procedure.input.bind({"name": "Ada", "title": UNSET}) == {"name": "Ada", "title": "none"}
+    with pytest.raises(RPCError, match="missing required field `name`"):
+        procedure.input.bind({"name": UNSET})

@@ -23,6 +23,7 @@ from tidewire_protocol import (
     Rejected,
     RequestId,
 )
+from tidewire_protocol.connection import MAX_REJECTIONS
 
 HELLO = frame(request(1))
 LIMIT = 200  # bytes
@@ -398,3 +399,10 @@ def test_nothing_may_be_received_after_the_close(connection: Connection) -> None
 
     with pytest.raises(LocalProtocolError, match=r"^receive\(\) after close\(\)$"):
         connection.receive("PONG")
+
+
+@pytest.mark.parametrize(("requests", "answers"), [(MAX_REJECTIONS, MAX_REJECTIONS), (MAX_REJECTIONS + 1, 1)])
+def test_very_many_requests_of_one_frame_are_refused_as_one(requests: int, answers: int) -> None:
+    connection = Connection(IDENTITY, max_batch_size=1)
+    events = connection.receive("[" + ",".join(['{"id":1}'] * requests) + "]")
+    assert len(events) == answers

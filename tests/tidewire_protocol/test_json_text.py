@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tidewire_protocol.documents import DEEP_TEXT, DEPTH, deep_value, documents, texts
-from tidewire_protocol.json_text import JSONSyntaxError, dumps, loads, number_text
+from tidewire_protocol.json_text import (
+    MAX_DEEP_CHARACTERS,
+    JSONSyntaxError,
+    dumps,
+    loads,
+    number_text,
+)
 
 BEFORE = {
     "fast": "0",
@@ -424,3 +430,11 @@ def test_a_formatted_double_reads_as_the_same_double(double: float) -> None:
 @given(st.integers(min_value=-(2**53), max_value=2**53))
 def test_an_integer_up_to_2_53_is_formatted_exactly(integer: int) -> None:
     assert number_text(integer) == number_text(float(integer)) == str(integer)
+
+
+def test_a_long_document_that_is_nested_deeply_is_refused_at_once() -> None:
+    text = "[" * 3000 + "0," * MAX_DEEP_CHARACTERS + "0" + "]" * 3000
+    with pytest.raises(
+        JSONSyntaxError, match=r"^Nested too deeply for a document of more than \d+ characters$"
+    ):
+        loads(text)

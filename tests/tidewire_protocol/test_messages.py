@@ -94,6 +94,13 @@ def test_two_calls_are_never_equal_and_can_be_keys() -> None:
     assert len({first, second}) == 2
 
 
+def test_messages_cannot_be_changed() -> None:
+    stop: Any = Stop(1)
+
+    with pytest.raises(AttributeError):
+        stop.id = 2
+
+
 def test_a_call_has_no_input_and_is_the_first_of_its_frame_unless_told_otherwise() -> None:
     call = Call(id=1, jsonrpc=False, kind="query", path="p")
 

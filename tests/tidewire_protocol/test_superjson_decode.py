@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from msgspec import UNSET, UnsetType
 
-from tidewire.procedure import declare
+from tidewire.declaration import declare
 from tidewire_protocol.superjson import (
     SUPERJSON,
     URL,
@@ -181,6 +181,10 @@ def test_what_is_inside_is_made_before_what_it_is_in() -> None:
     error = {"name": "E", "message": "m", "cause": None}
     [(key, elements)] = decoded([[NOON_TEXT, [error]]], annotation).items()
     assert (key, elements) == (NOON, JSSet([JSError("E", "m", UNSET)]))
+
+
+def test_annotations_inside_may_be_an_array() -> None:
+    assert decoded(["1", NOON_TEXT], ["set", [["bigint"], ["Date"]]]) == JSSet([BigInt(1), NOON])
 
 
 def test_annotations_may_follow_those_of_what_they_are_in() -> None:

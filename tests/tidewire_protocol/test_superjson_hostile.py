@@ -221,7 +221,7 @@ def test_nesting_is_bounded_by_the_reader() -> None:
         '{"json":' + "[" * depth + "]" * depth + "}",
         '{"json":1,"meta":{"values":' + '{"a":' * depth + "1" + "}" * depth + "}}",
     ):
-        with pytest.raises(JSONSyntaxError, match=f"^Nested deeper than {MAX_DEPTH} levels$"):
+        with pytest.raises(JSONSyntaxError, match=r"^Nested (deeper than \d+ levels|too deeply )"):
             loads(text)
 
 

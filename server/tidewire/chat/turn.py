@@ -157,7 +157,12 @@ class Turn:
         if self._work.cancelled():
             self._conclude_cancelled()
             return
-        match self._work.exception():
+        error = self._work.exception()
+        if error is not None and self._stopped_by is not None:
+            logger.warning("Turn %s was stopped, and failed to clean up", self.id, exc_info=error)
+            self._conclude_cancelled()
+            return
+        match error:
             case None:
                 self._move(TurnStep.FINISH)
             case ProviderTruncatedError() as error:

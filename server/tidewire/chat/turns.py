@@ -53,7 +53,9 @@ class Turns:
 
     def position(self, conversation_id: str) -> str:
         """The id of the newest event in a conversation with an active turn."""
-        return str(self._log.open(conversation_id).last)
+        channel = self._log.find(conversation_id)
+        assert channel is not None
+        return str(channel.last)
 
     async def stream(
         self, question: Question, last_event_id: str | None

@@ -5,6 +5,7 @@ from typing import Any
 
 import uvicorn
 
+from .logs import set_up_logging
 from .protocol import WebSocketProtocol
 
 
@@ -31,16 +32,18 @@ def serve(
             sixteen times as large ends the connection, so that memory stays bounded.
         announce: is called with the URL once connections are accepted.
     """
+    set_up_logging(log_level)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         log_level=log_level,
+        log_config=None,
         access_log=False,
         ws=WebSocketProtocol,
         ws_max_size=16 * max_message_bytes,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=5,
         server_header=False,
     )
     Server(config, announce).run()

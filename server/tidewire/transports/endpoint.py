@@ -70,6 +70,8 @@ class Endpoint:
         **options: Unpack[DispatcherOptions],
     ) -> None:
         self.dispatcher = Dispatcher(router, **options)
+        if isinstance(allowed_origins, str):
+            raise TypeError("allowed_origins must be a collection of origins, not one string")
         self._allowed_origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
         self._shutdown_timeout = shutdown_timeout
         self._http = HTTPHandler(

@@ -145,7 +145,8 @@ def _parameters(procedure: Procedure) -> list[Member]:
 def _output(path: str, procedure: Procedure, mapper: Mapper) -> Type:
     output = procedure.output
     if procedure.kind != "subscription":
-        return mapper.map(output.type, _place(path, procedure, "output", "the result"))
+        result = mapper.map(output.type, _place(path, procedure, "output", "the result"))
+        return Name("AsyncIterable", (result,)) if output.streams else result
     return Name("AsyncIterable", (_event(output, mapper, _place(path, procedure, "output", "an event")),))
 
 

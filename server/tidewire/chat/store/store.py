@@ -1,5 +1,6 @@
 """The store: one database, opened and brought up to date."""
 
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Self
@@ -38,7 +39,7 @@ class Store:
         url = parse_database_url(database_url)
         database = Database.connect(url)
         try:
-            make_folder(url)
+            make_file(url)
             await database.write(upgrade)
         except BaseException as error:
             await database.close()
@@ -62,9 +63,21 @@ async def upgrade_database(database_url: str) -> None:
     await store.close()
 
 
-def make_folder(url: URL) -> None:
+def make_file(url: URL) -> None:
+    """Make a missing SQLite file and its folder.
+
+    What cannot be opened is found here, in this thread: aiosqlite's own reports it after the
+    event loop may have closed.
+
+    Raises:
+        StoreError, OSError: it cannot be opened.
+    """
     if file := sqlite_file(url):
         file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            sqlite3.connect(file).close()
+        except sqlite3.Error as error:
+            raise StoreError("The file cannot be opened.") from error
 
 
 def reason(error: Exception) -> str:
