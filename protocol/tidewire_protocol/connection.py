@@ -84,7 +84,7 @@ class Connection:
             return [Pinged()]
         if self._awaits_params:
             self._awaits_params = False
-            return [_greet(frame)]
+            return [self._greet(frame)]
         if isinstance(frame, bytes):
             return [Rejected(Fault("PARSE_ERROR", BINARY_MESSAGE))]
         if self._max_message_bytes is not None and _is_longer(frame, self._max_message_bytes):
@@ -132,6 +132,12 @@ class Connection:
     def open_calls(self) -> int:
         """How many calls have not ended."""
         return len(self._states)
+
+    def _greet(self, frame: str | bytes) -> Greeted:
+        limit = self._max_message_bytes
+        if limit is not None and isinstance(frame, str) and _is_longer(frame, limit):
+            return Greeted(None, Fault("PAYLOAD_TOO_LARGE", f"Message exceeds the limit of {limit} bytes"))
+        return _greet(frame)
 
     def _receive_document(self, document: object) -> list[Event]:
         batch = document if isinstance(document, list) else [document]

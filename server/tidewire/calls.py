@@ -69,6 +69,12 @@ async def discard(result: Any) -> None:
             part.cancel()
 
 
+def is_being_cancelled() -> bool:
+    """Whether a `CancelledError` is meant for this task, rather than for something it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 async def close_stream(events: Any) -> None:
     """Close an async iterator that will not be read further, if it can be closed."""
     close = getattr(events, "aclose", None)

@@ -1,6 +1,7 @@
 """The command line: `tidewire serve` and `tidewire typescript`."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +11,13 @@ try:
 
     from .targets import load
     from .typescript.command import typescript
-except ModuleNotFoundError as missing:
+except ModuleNotFoundError as _missing:
     sys.exit(
-        f"tidewire: {missing.name} is not installed; install the server with: pip install 'tidewire[server]'"
+        f"tidewire: {_missing.name} is not installed; install the server with: pip install 'tidewire[server]'"
     )
+
+
+PORT_MAX = 65535
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,9 +31,9 @@ cli.add_command(typescript)
 
 @cli.command()
 @click.argument("target", metavar="[MODULE:APP]", required=False)
-@click.option("--host", envvar="HOST", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--host", help="Address to listen on.  [env: HOST; default: 127.0.0.1]")
 @click.option(
-    "--port", envvar="PORT", type=click.IntRange(0, 65535), help="0 picks a free one.  [default: 8000]"
+    "--port", type=click.IntRange(0, PORT_MAX), help="0 picks a free one.  [env: PORT; default: 8000]"
 )
 def serve(target: str | None, host: str | None, port: int | None) -> None:
     """Serve the chat server, or the ASGI application APP of MODULE.
@@ -42,12 +46,19 @@ def serve(target: str | None, host: str | None, port: int | None) -> None:
         app = _load_app(target)
         _runner()(
             app,
-            host=host or "127.0.0.1",
-            port=8000 if port is None else port,
+            host=host or os.environ.get("HOST") or "127.0.0.1",
+            port=_port_of_environment() if port is None else port,
             max_message_bytes=_max_message_bytes(app),
             log_level="info",
             announce=lambda url: click.echo(f"Tidewire is listening on {url}"),
         )
+
+
+def _port_of_environment() -> int:
+    text = os.environ.get("PORT") or "8000"
+    if not (text.isdecimal() and int(text) <= PORT_MAX):
+        raise click.ClickException(f"PORT must be a whole number from 0 to {PORT_MAX}.")
+    return int(text)
 
 
 def _serve_chat(host: str | None, port: int | None) -> None:

@@ -59,7 +59,9 @@ class Dispatcher:
     ) -> None:
         if isinstance(transformer, str) and transformer not in TRANSFORMERS:
             raise ValueError(f"There is no transformer {transformer!r}; there are {', '.join(TRANSFORMERS)}")
-        self.transformer = TRANSFORMERS[transformer] if isinstance(transformer, str) else transformer
+        self.transformer: Transformer = (
+            TRANSFORMERS[transformer] if isinstance(transformer, str) else transformer
+        )
         self.max_batch_size = max_batch_size
         self.max_message_bytes = max_message_bytes
         self.max_calls = max_calls

@@ -23,7 +23,7 @@ class Outbox:
         self._frames: list[bytes] = []
         self._size = 0
         self._closed = False
-        self.last_put = asyncio.get_running_loop().time()
+        self.last_put: float = asyncio.get_running_loop().time()
         """When the last frame came, by the event loop's clock, in seconds."""
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()

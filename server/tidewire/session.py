@@ -46,7 +46,7 @@ class Session:
     def __init__(
         self, dispatcher: Dispatcher, connection: ConnectionInfo, *, announces_params: bool = False
     ) -> None:
-        self.outbox = Outbox()
+        self.outbox: Outbox = Outbox()
         """What is to be sent. When it ends, the connection is to be closed."""
         self._dispatcher = dispatcher
         self._info = connection
@@ -124,7 +124,7 @@ class Session:
             info = msgspec.structs.replace(self._info, connection_params=event.params)
             self._context.set_result(await self._dispatcher.make_context(info))
         except asyncio.CancelledError as error:
-            if _is_being_cancelled():
+            if calls.is_being_cancelled():
                 raise
             await self._refuse(as_rpc_error(error))
         except Exception as error:
@@ -173,7 +173,7 @@ class Session:
             else:
                 await self._answer(call, procedure, info)
         except asyncio.CancelledError as error:
-            if _is_being_cancelled():
+            if calls.is_being_cancelled():
                 raise
             # Something that the procedure awaited was cancelled, not the call.
             self._fail(call, error, context)
@@ -257,11 +257,6 @@ class Session:
         except OutboxOverflowError as error:
             logger.warning("Closing the connection of %s: %s", self._info.client, error)
             self.outbox.close()
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _cancel_again(task: asyncio.Task[None], seconds: float) -> None:

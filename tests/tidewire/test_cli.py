@@ -162,9 +162,16 @@ async def test_a_mistake_inside_the_module_is_shown_with_its_traceback(
 
 @pytest.mark.parametrize("port", ["abc", "-1", "65536"])
 def test_a_port_that_is_none_is_refused(port: str) -> None:
-    for result in (run("serve", APP, "--port", port), run("serve", APP, env={"PORT": port})):
-        assert result.exit_code == 2
-        assert "Error: Invalid value for '--port'" in result.output
+    result = run("serve", APP, "--port", port)
+    assert result.exit_code == 2
+    assert "Error: Invalid value for '--port'" in result.output
+
+
+@pytest.mark.parametrize("port", ["abc", "-1", "65536", "8000.0"])
+@pytest.mark.parametrize("target", [[APP], []], ids=["application", "chat"])
+async def test_a_port_of_the_environment_that_is_none_is_named(target: list[str], port: str) -> None:
+    status, output = await python("-m", "tidewire", "serve", *target, env={"PORT": port})
+    assert (status, output) == (1, "Error: PORT must be a whole number from 0 to 65535.\n")
 
 
 # ---------- the base install

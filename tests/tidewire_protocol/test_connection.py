@@ -328,8 +328,9 @@ def test_the_limit_counts_bytes(limited: Connection, character: str) -> None:
     assert limited.receive(padded(text, LIMIT * 5)) == [Rejected(TOO_LARGE, 7)]
 
 
-def test_text_of_wide_characters_only_is_measured(limited: Connection) -> None:
-    assert limited.receive("中" * (LIMIT // 2)) == [Rejected(TOO_LARGE)]
+@pytest.mark.parametrize("character", ["中", "\ud800"])
+def test_text_of_wide_characters_only_is_measured(limited: Connection, character: str) -> None:
+    assert limited.receive(character * (LIMIT // 2)) == [Rejected(TOO_LARGE)]
 
 
 @pytest.mark.parametrize(
@@ -406,3 +407,11 @@ def test_very_many_requests_of_one_frame_are_refused_as_one(requests: int, answe
     connection = Connection(IDENTITY, max_batch_size=1)
     events = connection.receive("[" + ",".join(['{"id":1}'] * requests) + "]")
     assert len(events) == answers
+
+
+def test_connection_params_that_are_too_long_are_refused() -> None:
+    connection = Connection(IDENTITY, announces_params=True, max_message_bytes=100)
+    (greeted,) = connection.receive(json.dumps({"data": {"a": "x" * 100}}))
+    assert isinstance(greeted, Greeted)
+    assert greeted.fault is not None
+    assert greeted.fault.code == "PAYLOAD_TOO_LARGE"

@@ -68,7 +68,7 @@ class Answering:
         conversation_id: str,
         owner: str,
     ) -> None:
-        self.fold = Fold()
+        self.fold: Fold = Fold()
         """What the answer is made of so far."""
         self.usages: list[Usage] = []
         """What each provider call cost, those that broke off included."""

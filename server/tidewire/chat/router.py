@@ -96,7 +96,7 @@ async def name_failures(call: CallInfo, next: Next) -> Any:
         raise RPCError(error.code, error.message) from error
 
 
-conversations = Router()
+conversations: Router = Router()
 
 
 @conversations.mutation
@@ -226,7 +226,7 @@ def _no_conversation() -> Conversation:
     raise RPCError("NOT_FOUND", "There is no such conversation")
 
 
-models = Router()
+models: Router = Router()
 
 
 @models.query(name="list")
@@ -238,7 +238,7 @@ async def list_models(ctx: ChatContext) -> list[ModelInfo]:
     ]
 
 
-tools = Router()
+tools: Router = Router()
 
 
 @tools.query(name="list")
@@ -250,4 +250,4 @@ async def list_tools(ctx: ChatContext) -> list[ToolInfo]:
     ]
 
 
-router = Router(use=[name_failures], conversations=conversations, models=models, tools=tools)
+router: Router = Router(use=[name_failures], conversations=conversations, models=models, tools=tools)

@@ -38,8 +38,8 @@ class ChatServer:
         tools: Iterable[Tool[..., Any]] = BUILTIN_TOOLS,
     ) -> None:
         self.settings = settings
-        self.provider = provider or choose_provider(settings)
-        self.toolbox = Toolbox(tools, settings.tool_timeout)
+        self.provider: Provider = provider or choose_provider(settings)
+        self.toolbox: Toolbox = Toolbox(tools, settings.tool_timeout)
 
     @property
     def description(self) -> str:

@@ -57,7 +57,7 @@ class Turn:
         self, request: TurnRequest, services: TurnServices, publish: Callable[[MessageEvent], object]
     ) -> None:
         self.request = request
-        self.state = TurnState.QUEUED
+        self.state: TurnState = TurnState.QUEUED
         self._services = services
         self._publish = publish
         self._answering = Answering(

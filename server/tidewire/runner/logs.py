@@ -17,4 +17,4 @@ def set_up_logging(level: str) -> None:
         return
     logging.basicConfig(level=level.upper(), format=FORMAT)
     for name in CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+        logging.getLogger(name).setLevel("ERROR" if level == "error" else "WARNING")

@@ -69,7 +69,7 @@ class Endpoint:
         jsonl_ping_interval: float | None = None,
         **options: Unpack[DispatcherOptions],
     ) -> None:
-        self.dispatcher = Dispatcher(router, **options)
+        self.dispatcher: Dispatcher = Dispatcher(router, **options)
         if isinstance(allowed_origins, str):
             raise TypeError("allowed_origins must be a collection of origins, not one string")
         self._allowed_origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)

@@ -8,9 +8,10 @@ import msgspec
 
 from tidewire_protocol import sse
 
+from ..calls import is_being_cancelled
 from ..outbox import Outbox
 from ..tracking import Tracked
-from .request import CallSet, is_being_cancelled
+from .request import CallSet
 
 
 class SSEOptions(msgspec.Struct, frozen=True, kw_only=True):

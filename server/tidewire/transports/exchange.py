@@ -10,12 +10,12 @@ from tidewire_protocol import jsonl, sse
 from tidewire_protocol.http import NEEDS_STREAMING, batch_body, error_body, result_body, status_of
 
 from ..calls import discard, is_pending
-from ..errors import RPCError, as_rpc_error
+from ..errors import RPCError, as_rpc_error, logger
 from ..outbox import Outbox
 from .body import Headers, send_body, send_stream, while_connected
 from .event_stream import SSEOptions, produce_events
 from .json_lines import produce_lines
-from .meta import JSON, VARY, ResponseHook, ResponseInfo
+from .meta import JSON, VARY, ResponseHook, ResponseInfo, ResponseMeta
 from .request import CallSet
 
 
@@ -141,5 +141,9 @@ class Exchange:
         head = self._calls.head
         streams = self._calls.subscribes or head.streams
         info = ResponseInfo(paths=head.paths, context=self._calls.context, errors=errors, streams=streams)
-        meta = hook(info)
+        try:
+            meta = hook(info)
+        except Exception:
+            logger.exception("response_meta failed")
+            meta = ResponseMeta()
         return meta.status or status, [*all_headers, *meta.headers]

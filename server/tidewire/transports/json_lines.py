@@ -10,7 +10,7 @@ from tidewire_protocol import jsonl
 
 from .. import calls
 from ..outbox import Outbox
-from .request import CallSet, is_being_cancelled
+from .request import CallSet
 
 
 class LineWriter:
@@ -57,7 +57,7 @@ class LineWriter:
         try:
             await self._write(index, chunk, jsonl.FULFILLED, await promise)
         except (Exception, asyncio.CancelledError) as error:
-            if is_being_cancelled():
+            if calls.is_being_cancelled():
                 raise
             await self._write_error(index, chunk, jsonl.REJECTED, error)
 
@@ -69,7 +69,7 @@ class LineWriter:
             await self._outbox.room()
             self._put(jsonl.returned_line(chunk))
         except (Exception, asyncio.CancelledError) as error:
-            if is_being_cancelled():
+            if calls.is_being_cancelled():
                 raise
             await self._write_error(index, chunk, jsonl.FAILED, error)
         finally:

@@ -51,7 +51,7 @@ class CallSet:
     ) -> None:
         self.dispatcher = dispatcher
         self.head = head
-        self.procedures = [dispatcher.procedure(path) for path in head.paths]
+        self.procedures: list[Procedure | None] = [dispatcher.procedure(path) for path in head.paths]
         """None where there is none."""
         self._request = request
         self._methods = methods
@@ -116,7 +116,7 @@ class CallSet:
         try:
             return await self._run(index)
         except asyncio.CancelledError as error:
-            if is_being_cancelled():
+            if calls.is_being_cancelled():
                 raise
             # Something that the procedure awaited was cancelled, not the call.
             raise as_rpc_error(error) from error
@@ -251,12 +251,6 @@ def _url(scope: Scope) -> str:
     # Starlette expects UTF-8 in a query, but nobody has checked that.
     query = scope["query_string"].decode("utf-8", "replace").encode()
     return str(URL(scope={**scope, "query_string": query}))
-
-
-def is_being_cancelled() -> bool:
-    """Whether a CancelledError that is raised now is meant for the task that runs."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _counted(receive: Receive, limit: int) -> Receive:

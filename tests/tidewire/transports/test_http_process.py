@@ -150,13 +150,14 @@ async def test_a_body_of_no_announced_length_is_refused_at_the_limit(client: htt
     [
         b"GET /api/trpc/fast?batch=1&input=%zz HTTP/1.1",
         b"GET /api/trpc/%zz HTTP/1.1",
-        b"GET /api/trpc/" + b"," * 10**5 + b"?batch=1 HTTP/1.1",
-        b"GET /api/trpc/fast?input=" + b"[" * 10**5 + b" HTTP/1.1",
+        b"GET /api/trpc/" + b"," * 60_000 + b"?batch=1 HTTP/1.1",
+        b"GET /api/trpc/fast?input=" + b"[" * 60_000 + b" HTTP/1.1",
         b"GET /api/trpc/fast?input=\xff HTTP/1.1",
         b"GET /api/trpc/\xff HTTP/1.1",
     ],
     ids=["query", "path", "commas", "nesting", "bytes", "path-bytes"],
 )
+# The server itself refuses a line of more than 64 KiB, and may reset the connection while it is still sent.
 async def test_a_bad_request_line_is_never_a_failure_of_the_server(
     client: httpx2.AsyncClient, line: bytes
 ) -> None:

@@ -43,8 +43,8 @@ class Channel:
     """
 
     def __init__(self) -> None:
-        self.epoch = secrets.token_hex(4)
-        self.readers = 0
+        self.epoch: str = secrets.token_hex(4)
+        self.readers: int = 0
         self._entries: list[Entry] = []
         self._waiting: list[asyncio.Future[None]] = []
 

@@ -24,7 +24,7 @@ class Answer:
     """
 
     def __init__(self, request_id: str = "") -> None:
-        self.done = False
+        self.done: bool = False
         """`[DONE]` has come; nothing after it counts."""
         self._request_id = request_id
         self._recognised = False

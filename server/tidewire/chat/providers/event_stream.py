@@ -28,7 +28,7 @@ class EventStreamReader:
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
-        self.foreign = False
+        self.foreign: bool = False
         """A line came that no event stream has, e.g. one of HTML."""
         self._max_event_bytes = max_event_bytes
         self._line = bytearray()

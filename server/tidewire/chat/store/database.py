@@ -19,7 +19,7 @@ from .url import is_sqlite, sqlite_file
 T = TypeVar("T")
 P = ParamSpec("P")
 
-logger = logging.getLogger(__name__)
+logger: Final = logging.getLogger(__name__)
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds to wait for another process's write: as long as a thousand of our transactions, yet within a

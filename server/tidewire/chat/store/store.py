@@ -24,8 +24,8 @@ class Store:
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self.conversations = Conversations(database, clock)
-        self.messages = Messages(database, clock)
+        self.conversations: Conversations = Conversations(database, clock)
+        self.messages: Messages = Messages(database, clock)
 
     @classmethod
     async def open(cls, database_url: str, *, clock: Callable[[], datetime] = utc_now) -> Self:

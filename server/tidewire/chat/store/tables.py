@@ -29,8 +29,8 @@ class UtcDateTime(TypeDecorator[datetime]):
     SQLite's text sorts as time does.
     """
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    impl: Any = DateTime(timezone=True)
+    cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -49,8 +49,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Encoded(TypeDecorator[Any]):
     """A msgspec type as JSON text; encoder and decoder are built once per column."""
 
-    impl = Text
-    cache_ok = True
+    impl: Any = Text
+    cache_ok: bool | None = True
 
     def __init__(self, kind: Any) -> None:
         super().__init__()

@@ -12,9 +12,13 @@ from .errors import DatabaseUrlError
 EXAMPLE: Final = "must look like sqlite:///file.db or postgresql://user@host/name"
 
 # psycopg first: hosting providers' URLs carry libpq options such as sslmode, which asyncpg does not know.
-POSTGRESQL_DRIVERS: Final = ("psycopg", "asyncpg")
+POSTGRESQL_DRIVERS: Final[tuple[str, ...]] = ("psycopg", "asyncpg")
 
-DRIVERS: Final = {"sqlite": ("aiosqlite",), "postgresql": POSTGRESQL_DRIVERS, "postgres": POSTGRESQL_DRIVERS}
+DRIVERS: Final[dict[str, tuple[str, ...]]] = {
+    "sqlite": ("aiosqlite",),
+    "postgresql": POSTGRESQL_DRIVERS,
+    "postgres": POSTGRESQL_DRIVERS,
+}
 
 INSTALL: Final = {
     "aiosqlite": "needs the package aiosqlite: pip install aiosqlite",

@@ -14,7 +14,7 @@ from .context import ToolContext
 from .errors import ToolDefinitionError, ToolError
 from .tool import Tool
 
-logger = logging.getLogger("tidewire.chat.tools")
+logger: Final = logging.getLogger("tidewire.chat.tools")
 
 DEFAULT_TIMEOUT: Final = 30.0  # seconds
 MAX_RESULT_BYTES: Final = 256 * 1024
