@@ -167,7 +167,7 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
     assert "Error: Invalid value for '--port'" in result.output
 
 
-@pytest.mark.parametrize("port", ["abc", "-1", "65536", "8000.0"])
+@pytest.mark.parametrize("port", ["abc", "-1", "65536"])
 @pytest.mark.parametrize("target", [[APP], []], ids=["application", "chat"])
 async def test_a_port_of_the_environment_that_is_none_is_named(target: list[str], port: str) -> None:
     status, output = await python("-m", "tidewire", "serve", *target, env={"PORT": port})
