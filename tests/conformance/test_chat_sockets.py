@@ -251,7 +251,7 @@ async def test_sigterm_lets_a_turn_end_and_stores_it(folder: Path, topic: str) -
             gate.set()
     _, answer = stored(folder / "chat.db", conversation)
     assert (answer["status"], answer["content"]) == ("ok", "one two three")
-    assert chat.server.log[-1].startswith("INFO:     Finished server process")
+    assert "Finished server process" in chat.server.log[-1]
 
 
 async def test_sigterm_interrupts_what_takes_too_long_and_keeps_what_is_there(
@@ -268,7 +268,7 @@ async def test_sigterm_interrupts_what_takes_too_long_and_keeps_what_is_there(
                 await chat.playbook.requests(topic)[0].hung_up.wait()
     _, answer = stored(folder / "chat.db", conversation)
     assert (answer["status"], answer["content"]) == ("interrupted", "one two ")
-    assert chat.server.log[-1].startswith("INFO:     Finished server process")
+    assert "Finished server process" in chat.server.log[-1]
 
 
 async def test_what_a_killed_server_left_is_interrupted_when_it_starts_again(
