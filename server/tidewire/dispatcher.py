@@ -24,6 +24,8 @@ class DispatcherOptions(TypedDict, total=False):
     max_batch_size: int
     max_message_bytes: int
     max_calls: int
+    max_subscriptions: int
+    stuck_timeout: float
     cleanup_timeout: float
 
 
@@ -37,9 +39,13 @@ class Dispatcher:
         error_formatter: changes the shape of errors.
         on_error: is told of every error; logs it by default.
         max_batch_size: requests in one frame. A client that reconnects sends all its
-            subscriptions in one, so this also bounds those.
+            subscriptions in one.
         max_message_bytes: of one frame from a client.
-        max_calls: that one connection may have open at a time.
+        max_calls: that one connection may have open at a time; one more is answered with
+            TOO_MANY_REQUESTS, and hurts no other.
+        max_subscriptions: of those calls, in the same way. A page of many parts has some tens.
+        stuck_timeout: seconds after which a client that takes nothing of what is sent to it is
+            cut off. One that takes a little now and then is only held back.
         cleanup_timeout: seconds a cancelled call may take to clean up before that is logged,
             and it is cancelled again.
     """
@@ -55,6 +61,8 @@ class Dispatcher:
         max_batch_size: int = 1000,
         max_message_bytes: int = 1 << 20,
         max_calls: int = 1000,
+        max_subscriptions: int = 200,
+        stuck_timeout: float = 10.0,
         cleanup_timeout: float = 10.0,
     ) -> None:
         if isinstance(transformer, str) and transformer not in TRANSFORMERS:
@@ -65,6 +73,8 @@ class Dispatcher:
         self.max_batch_size = max_batch_size
         self.max_message_bytes = max_message_bytes
         self.max_calls = max_calls
+        self.max_subscriptions = max_subscriptions
+        self.stuck_timeout = stuck_timeout
         self.cleanup_timeout = cleanup_timeout
         self.running: set[asyncio.Task[None]] = set()
         """Every call under way, on all connections, and of those that are gone."""

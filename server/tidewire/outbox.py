@@ -2,6 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Final
+
+# One connection may cost 512 KiB. Half of an outbox's share is for streams, which wait for room;
+# a quarter is for what cannot wait; the rest is the backlog's, see `backlog`. What the socket
+# has been given counts here until it is on its way. Frames of 60 bytes, the smallest there are,
+# need as much again in Python objects: with 128 KiB that fits too.
+OUTBOX_BYTES: Final = 128 * 1024
 
 
 class OutboxOverflowError(Exception):
@@ -12,18 +19,20 @@ class Outbox:
     """An ordered queue of frames, bounded in bytes.
 
     Streams wait for room before they put (`room`); what cannot wait, such as a PONG, may
-    exceed the limit, up to twice of it.
+    exceed the limit by half of it. A single frame may be of any size.
 
     Args:
         limit: bytes that may wait before streams are held back.
     """
 
-    def __init__(self, limit: int = 512 * 1024) -> None:
+    def __init__(self, limit: int = OUTBOX_BYTES) -> None:
         self._limit = limit
         self._frames: list[bytes] = []
         self._size = 0
+        self._excess = 0
         self._closed = False
-        self.last_put: float = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self.last_put: float = self._loop.time()
         """When the last frame came, by the event loop's clock, in seconds."""
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
@@ -33,14 +42,14 @@ class Outbox:
         """Append a frame. Does nothing once the outbox is closed.
 
         Raises:
-            OutboxOverflowError: twice the limit is waiting already.
+            OutboxOverflowError: more than half the limit was put though there was no room.
         """
         if self._closed:
             return
-        if self._size > 2 * self._limit:
-            raise OutboxOverflowError(f"{self._size} bytes are waiting for a peer that does not read")
+        if self._size >= self._limit:
+            self._exceed(len(frame))
         self._frames.append(frame)
-        self.last_put = asyncio.get_running_loop().time()
+        self.last_put = self._loop.time()
         self._size += len(frame)
         self._filled.set()
         if self._size >= self._limit:
@@ -51,9 +60,14 @@ class Outbox:
         """Whether it takes no more frames."""
         return self._closed
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `room` returns at once."""
+        return self._size < self._limit or self._closed
+
     async def room(self) -> None:
         """Wait until less than the limit is waiting."""
-        while self._size >= self._limit and not self._closed:
+        while not self.has_room:
             await self._drained.wait()
 
     def close(self) -> None:
@@ -62,19 +76,37 @@ class Outbox:
         self._filled.set()
         self._drained.set()
 
+    def discard(self) -> None:
+        """Close, and forget what waits."""
+        self.close()
+        self._size -= sum(map(len, self._frames))
+        self._frames = []
+
     async def batches(self) -> AsyncIterator[list[bytes]]:
         """Give what waits, all of it at a time, until the outbox is closed and empty.
 
-        A batch counts as waiting until the next one is asked for.
+        A batch counts as waiting until the next one is asked for, so ask when it is on its way.
+        It is the caller's: clearing it frees what has been sent.
         """
         while True:
             await self._filled.wait()
             self._filled.clear()
             batch, self._frames = self._frames, []
             if batch:
+                size = sum(map(len, batch))
                 yield batch
-                self._size -= sum(map(len, batch))
-                if self._size < self._limit:
-                    self._drained.set()
+                self._take(size)
             if self._closed and not self._frames:
                 return
+
+    def _take(self, size: int) -> None:
+        self._size -= size
+        if self._size < self._limit:
+            self._excess = 0
+            self._drained.set()
+
+    def _exceed(self, size: int) -> None:
+        # Counted apart: while a large result is on its way, a client's keep-alive must not end it.
+        self._excess += size
+        if self._excess > self._limit // 2:
+            raise OutboxOverflowError(f"{self._size} bytes are waiting for a peer that does not read")

@@ -1,13 +1,14 @@
 """One client's connection: runs its calls, and puts their frames into its outbox.
 
 It knows no socket. A transport feeds received frames to `receive`, and sends what comes out of
-`outbox` until that ends.
+`outbox` until that ends; then it closes the socket with `close_code`.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
 
@@ -25,6 +26,7 @@ from tidewire_protocol import (
 from tidewire_protocol.codec import PONG_FRAME, RECONNECT_FRAME, data_tail, frame_head, tracked_tail
 
 from . import calls
+from .backlog import Backlog
 from .context import ConnectionInfo
 from .dispatcher import Dispatcher
 from .errors import ErrorReport, RPCError, as_rpc_error, logger
@@ -32,6 +34,9 @@ from .middleware import CallInfo
 from .outbox import Outbox, OutboxOverflowError
 from .procedure import Procedure
 from .tracking import Tracked
+
+TRY_AGAIN_LATER: Final = 1013
+"""Closes the WebSocket of a client that asks for more than it reads."""
 
 
 class Session:
@@ -41,13 +46,23 @@ class Session:
         dispatcher: what is served.
         connection: how the client is connected.
         announces_params: whether its first message will hold connection params.
+        cut: cuts the socket at once, without waiting for a flush.
     """
 
     def __init__(
-        self, dispatcher: Dispatcher, connection: ConnectionInfo, *, announces_params: bool = False
+        self,
+        dispatcher: Dispatcher,
+        connection: ConnectionInfo,
+        *,
+        announces_params: bool = False,
+        cut: Callable[[], None] = lambda: None,
     ) -> None:
         self.outbox: Outbox = Outbox()
         """What is to be sent. When it ends, the connection is to be closed."""
+        self.close_code: int | None = None
+        """What the WebSocket is to be closed with; None for no code."""
+        self._cut = cut
+        self._backlog = Backlog(self.outbox)
         self._dispatcher = dispatcher
         self._info = connection
         self._protocol = Connection(
@@ -61,6 +76,15 @@ class Session:
         self._tasks: dict[Call, asyncio.Task[None]] = {}
         self._reminders: dict[Call, asyncio.TimerHandle] = {}
         """Of the calls that were cancelled and are cleaning up."""
+        self._subscriptions = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._over = asyncio.Event()
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether any call has not ended, subscriptions included."""
+        return bool(self._tasks)
 
     def open(self) -> None:
         """Begin: make the context, unless connection params come first."""
@@ -75,21 +99,48 @@ class Session:
         """Tell the client to open a new connection, and move its subscriptions there."""
         self._put(RECONNECT_FRAME)
 
-    async def close(self) -> None:
-        """End, because the socket is gone: cancel what reads, let mutations finish.
+    def end(self, code: int) -> None:
+        """Take no more frames, send what waits, then have the WebSocket closed with `code`."""
+        if not self.outbox.closed:
+            self.close_code = code
+            self.outbox.close()
 
-        Returns when the cancelled calls have cleaned up, or have taken too long to.
-        """
+    def abort(self) -> None:
+        """Cut the connection at once. What waits is not sent; clients reconnect, and resume."""
+        self.outbox.discard()
+        self._cut()
+
+    def hang_up(self) -> None:
+        """Stop, because the socket is closing: cancel what reads, let mutations go on."""
         self._protocol.close()
         self.outbox.close()
-        ending = {call: task for call, task in self._tasks.items() if call.kind != "mutation"}
+        ending = self._cancellable()
         # A mutation may still be waiting for the context.
         if self._greeting is not None and len(ending) == len(self._tasks):
             self._greeting.cancel()
         for call in ending:
             self._cancel(call)
-        if ending:
-            await asyncio.wait(ending.values(), timeout=self._dispatcher.cleanup_timeout)
+
+    async def close(self) -> None:
+        """End, because the socket is gone.
+
+        Returns when the cancelled calls have cleaned up, or have taken too long to.
+        """
+        self.hang_up()
+        ending = self._cancellable()
+        try:
+            if ending:
+                await asyncio.wait(ending.values(), timeout=self._dispatcher.cleanup_timeout)
+        finally:
+            self._over.set()
+
+    async def settled(self) -> None:
+        """Wait until no query and no mutation is under way."""
+        await self._settled.wait()
+
+    async def ended(self) -> None:
+        """Wait until the socket is gone and `close` has returned."""
+        await self._over.wait()
 
     # ---------- events of the protocol
 
@@ -146,14 +197,27 @@ class Session:
     # ---------- calls
 
     def _start(self, call: Call) -> None:
-        if len(self._tasks) >= self._dispatcher.max_calls:
-            error = RPCError("TOO_MANY_REQUESTS", "Too many calls at a time on one connection")
-            self._fail(call, error, None)
+        subscribes = call.kind == "subscription"
+        if (excess := self._excess(subscribes)) is not None:
+            self._fail(call, RPCError("TOO_MANY_REQUESTS", excess), None)
             return
         task = asyncio.create_task(self._run(call), name=f"{call.kind} {call.path}")
         self._tasks[call] = task
+        self._subscriptions += subscribes
+        if not subscribes:
+            self._settled.clear()
         self._dispatcher.running.add(task)
-        task.add_done_callback(partial(self._ended, call))
+        task.add_done_callback(partial(self._finish, call))
+
+    def _excess(self, subscribes: bool) -> str | None:
+        if len(self._tasks) >= self._dispatcher.max_calls:
+            return "Too many calls at a time on one connection"
+        if subscribes and self._subscriptions >= self._dispatcher.max_subscriptions:
+            return "Too many subscriptions at a time on one connection"
+        return None
+
+    def _cancellable(self) -> dict[Call, asyncio.Task[None]]:
+        return {call: task for call, task in self._tasks.items() if call.kind != "mutation"}
 
     async def _run(self, call: Call) -> None:
         context = None
@@ -181,24 +245,49 @@ class Session:
             self._fail(call, error, context)
 
     async def _answer(self, call: Call, procedure: Procedure, info: CallInfo) -> None:
+        tail = await self._result(procedure, info)
+        # Queries may take half of the backlog, so that the other half is there for mutations.
+        if self._backlog.has_place(len(tail), share=1.0 if call.kind == "mutation" else 0.5):
+            await self._deliver(call, tail)
+        elif call.kind == "mutation":
+            self._overflow("the results of its mutations do not fit into the backlog")
+        else:
+            del tail
+            await self._answer_anew(call, procedure, info)
+
+    async def _answer_anew(self, call: Call, procedure: Procedure, info: CallInfo) -> None:
+        """Make the result of a query again when there is room, for there was no place to keep it.
+
+        To refuse it, or to end the connection, would punish everybody who asks for much at a time;
+        to hold calls back from the start would let one that waits for an event block the others.
+        """
+        async with self._backlog.turn:
+            await self.outbox.room()
+            await self._deliver(call, await self._result(procedure, info))
+
+    async def _result(self, procedure: Procedure, info: CallInfo) -> bytes:
         result = await calls.answer(procedure, info)
         if calls.is_pending(result):
             await calls.discard(result)
             raise RPCError(
                 "UNSUPPORTED_MEDIA_TYPE",
-                f"Cannot return an async iterable or observable from a {call.kind} procedure with WebSockets",
+                f"Cannot return an async iterable or observable from a {info.kind} procedure with WebSockets",
             )
-        tail = data_tail(result, self._dispatcher.transformer)
-        await self.outbox.room()
+        return data_tail(result, self._dispatcher.transformer)
+
+    async def _deliver(self, call: Call, tail: bytes) -> None:
+        if not self.outbox.has_room:
+            await self._backlog.wait(len(tail))
         self._send(call, Step.ANSWER, tail)
 
     async def _stream(self, call: Call, procedure: Procedure, info: CallInfo) -> None:
         async with aclosing(await calls.stream(procedure, info)) as events:
             self._send(call, Step.START)
             async for event in events:
-                tail = self._event_tail(event)
-                await self.outbox.room()
-                if not self._send(call, Step.EMIT, tail):
+                # Encoded only then: many streams may be held back at a time.
+                if not self.outbox.has_room:
+                    await self.outbox.room()
+                if not self._send(call, Step.EMIT, self._event_tail(event)):
                     break
         self._send(call, Step.END)
 
@@ -228,8 +317,10 @@ class Session:
         loop = asyncio.get_running_loop()
         self._reminders[call] = loop.call_later(seconds, _cancel_again, task, seconds)
 
-    def _ended(self, call: Call, task: asyncio.Task[None]) -> None:
+    def _finish(self, call: Call, task: asyncio.Task[None]) -> None:
         del self._tasks[call]
+        if call.kind == "subscription":
+            self._subscriptions -= 1
         self._dispatcher.running.discard(task)
         reminder = self._reminders.pop(call, None)
         if reminder is not None:
@@ -241,6 +332,8 @@ class Session:
             self._fail(call, asyncio.CancelledError(), None)
         elif (error := task.exception()) is not None:
             self._fail(call, error, None)
+        if len(self._tasks) == self._subscriptions:
+            self._settled.set()
 
     # ---------- frames
 
@@ -255,8 +348,12 @@ class Session:
         try:
             self.outbox.put(frame)
         except OutboxOverflowError as error:
-            logger.warning("Closing the connection of %s: %s", self._info.client, error)
-            self.outbox.close()
+            self._overflow(str(error))
+
+    def _overflow(self, reason: str) -> None:
+        if not self.outbox.closed:
+            logger.warning("Closing the connection of %s: %s", self._info.client, reason)
+            self.end(TRY_AGAIN_LATER)
 
 
 def _cancel_again(task: asyncio.Task[None], seconds: float) -> None:

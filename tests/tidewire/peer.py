@@ -8,14 +8,12 @@ from typing import Any, Final, Self, Unpack
 
 from tidewire import ConnectionInfo, Router
 from tidewire.dispatcher import Dispatcher, DispatcherOptions
+from tidewire.outbox import OUTBOX_BYTES as OUTBOX_BYTES
 from tidewire.session import Session
 from tidewire_protocol import CallKind, RequestId
 
 # How long anything awaited here may take before the test fails.
 WAIT_SECONDS: Final = 10.0
-
-# As much as may wait for a client that does not read.
-OUTBOX_BYTES: Final = 512 * 1024
 
 
 class Peer:

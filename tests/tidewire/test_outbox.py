@@ -98,12 +98,53 @@ async def test_only_as_many_as_fit_go_on_when_there_is_room_again() -> None:
     await asyncio.gather(*puts)
 
 
-async def test_more_than_twice_the_limit_does_not_fit() -> None:
-    outbox = Outbox(limit=2)
+async def test_what_cannot_wait_may_exceed_the_limit_by_half() -> None:
+    outbox = Outbox(limit=4)
+    outbox.put(b"full")
+    outbox.put(b"12")
+    with pytest.raises(OutboxOverflowError, match="6 bytes are waiting for a peer that does not read"):
+        outbox.put(b"3")
+
+
+async def test_what_exceeded_the_limit_is_forgotten_when_there_is_room_again() -> None:
+    outbox = Outbox(limit=4)
+    batches = aiter(outbox.batches())
     for _ in range(5):
+        outbox.put(b"full")
+        outbox.put(b"12")
+        assert await anext(batches) == [b"full", b"12"]
+        following = asyncio.ensure_future(anext(batches))
+        await outbox.room()
         outbox.put(b"1")
-    with pytest.raises(OutboxOverflowError, match="5 bytes are waiting for a peer that does not read"):
-        outbox.put(b"1")
+        assert await following == [b"1"]
+        following.cancel()
+
+
+async def test_what_cannot_wait_fits_behind_a_frame_of_any_size() -> None:
+    outbox = Outbox(limit=4)
+    outbox.put(b"x" * 1000)
+    outbox.put(b"12")
+    assert not outbox.has_room
+
+
+async def test_what_is_discarded_is_not_given_out() -> None:
+    outbox = Outbox(limit=4)
+    outbox.put(b"full")
+    outbox.discard()
+    outbox.put(b"too late")
+    assert outbox.closed
+    assert [batch async for batch in outbox.batches()] == []
+
+
+async def test_clearing_a_batch_does_not_change_what_counts_as_waiting() -> None:
+    outbox = Outbox(limit=4)
+    batches = aiter(outbox.batches())
+    outbox.put(b"full")
+    (await anext(batches)).clear()
+    assert not outbox.has_room
+    following = asyncio.ensure_future(anext(batches))
+    await outbox.room()
+    following.cancel()
 
 
 async def test_a_single_frame_may_be_larger_than_the_limit() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import tracemalloc
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
@@ -584,6 +585,160 @@ async def test_a_refused_subscription_can_be_asked_for_again() -> None:
         assert await peer.frames(2) == [started(2), data(1, id=2)]
 
 
+async def test_more_subscriptions_than_allowed_are_refused_one_by_one_and_hurt_nothing_else() -> None:
+    router = Router()
+
+    @router.subscription
+    async def stream() -> AsyncIterator[int]:
+        yield 1
+        await for_ever()
+
+    @router.query
+    async def ping() -> str:
+        return "pong"
+
+    async with Peer(router, max_subscriptions=2) as peer:
+        peer.send([request("subscription", "stream", id=id) for id in (1, 2, 3)])
+        peer.call("query", "ping", id=4)
+        frames = await peer.frames(6)
+        assert error_of(frames[0]) == (
+            3,
+            "TOO_MANY_REQUESTS",
+            "Too many subscriptions at a time on one connection",
+        )
+        assert data("pong", id=4) in frames
+        assert [frame["id"] for frame in frames if frame == data(1, id=frame["id"])] == [1, 2]
+        peer.stop(id=1)
+        assert await peer.frame() == stopped(1)
+        peer.call("subscription", "stream", id=5)
+        assert await peer.frames(2) == [started(5), data(1, id=5)]
+
+
+# ---------- the end of a server
+
+
+async def test_it_is_settled_while_no_query_and_no_mutation_is_under_way() -> None:
+    released = asyncio.Event()
+    router = Router()
+
+    async def wait() -> str:
+        await released.wait()
+        return "done"
+
+    router.query(name="query")(wait)
+    router.mutation(name="mutation")(wait)
+
+    @router.subscription
+    async def stream() -> AsyncIterator[int]:
+        yield 1
+        await for_ever()
+
+    async with Peer(router) as peer:
+        session = peer.session
+        peer.call("subscription", "stream", id=1)
+        assert await peer.frames(2) == [started(1), data(1, id=1)]
+        await session.settled()
+
+        peer.call("query", "query", id=2)
+        peer.call("mutation", "mutation", id=3)
+        settled = asyncio.create_task(session.settled())
+        await asyncio.sleep(0)
+        assert not settled.done()
+        released.set()
+        assert sorted([(await peer.frame())["id"], (await peer.frame())["id"]]) == [2, 3]
+        await settled
+
+
+async def test_it_has_calls_while_any_is_open() -> None:
+    router = Router()
+
+    @router.subscription
+    async def stream() -> AsyncIterator[int]:
+        yield 1
+        await for_ever()
+
+    async with Peer(router) as peer:
+        seen = [peer.session.has_calls]
+        peer.call("subscription", "stream")
+        assert await peer.frames(2) == [started(), data(1)]
+        seen.append(peer.session.has_calls)
+        peer.stop()
+        assert await peer.frame() == stopped()
+        seen.append(peer.session.has_calls)
+    assert seen == [False, True, False]
+
+
+async def test_a_call_that_comes_after_the_reconnect_notice_is_served() -> None:
+    router = Router()
+
+    @router.query
+    async def ping() -> str:
+        return "pong"
+
+    async with Peer(router) as peer:
+        peer.session.notify_reconnect()
+        peer.call("query", "ping")
+        assert await peer.frames(2) == [{"id": None, "method": "reconnect"}, data("pong")]
+
+
+async def test_an_end_lets_what_waits_be_sent_and_takes_no_more_frames() -> None:
+    router = Router()
+
+    @router.query
+    async def ping() -> str:
+        return "pong"
+
+    async with Peer(router, reads=False) as peer:
+        peer.call("query", "ping")
+        await peer.session.settled()
+        peer.session.end(1012)
+        peer.send("PING")
+        peer.read()
+        assert await peer.frames(2) == [data("pong"), None]
+        assert peer.session.close_code == 1012
+
+
+async def test_an_abort_sends_nothing_more_and_cuts_the_socket() -> None:
+    cuts: list[str] = []
+    session = Session(
+        Dispatcher(Router()), ConnectionInfo(transport="memory"), cut=lambda: cuts.append("cut")
+    )
+    session.open()
+    session.receive("PING")
+    session.abort()
+    assert [batch async for batch in session.outbox.batches()] == []
+    assert cuts == ["cut"]
+    await session.close()
+
+
+async def test_it_has_ended_when_what_was_cancelled_has_cleaned_up() -> None:
+    trace, released = Trace(), asyncio.Event()
+    router = Router()
+
+    @router.subscription
+    async def stream() -> AsyncIterator[int]:
+        try:
+            trace.note("waiting")
+            await for_ever()
+            yield 1
+        finally:
+            await released.wait()
+
+    async with Peer(router) as peer:
+        peer.call("subscription", "stream")
+        await trace.until("waiting")
+        ended = asyncio.create_task(peer.session.ended())
+        closing = asyncio.create_task(peer.session.close())
+        await asyncio.sleep(0)
+        assert not ended.done()
+        released.set()
+        await closing
+        await ended
+
+
+# ---------- what is refused
+
+
 async def test_a_batch_that_is_too_large_is_refused_call_by_call() -> None:
     router = Router()
 
@@ -718,7 +873,7 @@ async def test_many_streams_that_have_an_event_at_once_do_not_overflow_the_outbo
         await tide.wait()
         yield event
 
-    async with Peer(router) as peer:
+    async with Peer(router, max_subscriptions=300) as peer:
         peer.send([request("subscription", "stream", id=id) for id in range(300)])
         assert await peer.frames(300) == [started(id) for id in range(300)]
         assert waiting == 300
@@ -744,6 +899,116 @@ async def test_answers_wait_for_room_as_events_do() -> None:
         assert len(peer.dispatcher.running) == 4
         peer.read()
         assert [frame["id"] for frame in await peer.frames(5)] == [0, 1, 2, 3, 4]
+
+
+async def test_results_for_a_client_that_does_not_read_are_not_kept_without_limit() -> None:
+    """Of queries, that is: they are asked again. No client sees a difference."""
+    router = Router()
+
+    @router.query
+    async def large(number: int) -> str:
+        trace.note(f"ran {number}")
+        return f"{number}" + "x" * OUTBOX_BYTES
+
+    trace = Trace()
+    async with Peer(router, reads=False) as peer:
+        tracemalloc.start()
+        try:
+            peer.send([request("query", "large", {"number": number}, id=number) for number in range(100)])
+            await trace.until("ran 99")
+            for _ in range(10):
+                await asyncio.sleep(0)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        peer.read()
+        frames = await peer.frames(100)
+    assert held < 10 * OUTBOX_BYTES
+    assert [frame["id"] for frame in frames] == list(range(100))
+
+
+async def test_small_results_that_wait_are_made_only_once() -> None:
+    trace = Trace()
+    router = Router()
+
+    @router.query
+    async def fill() -> str:
+        return "x" * OUTBOX_BYTES
+
+    @router.query
+    async def small(number: int) -> str:
+        trace.note(f"{number}")
+        return "x" * 1000
+
+    async with Peer(router, reads=False) as peer:
+        peer.call("query", "fill", id="fill")
+        peer.send([request("query", "small", {"number": number}, id=number) for number in range(100)])
+        await trace.until("99")
+        peer.read()
+        await peer.frames(101)
+    assert trace == [str(number) for number in range(100)]
+
+
+async def test_mutations_run_once_and_end_the_connection_if_their_results_do_not_fit(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    trace = Trace()
+    router = Router()
+
+    @router.mutation
+    async def save(number: int) -> str:
+        trace.note(f"{number}")
+        return "x" * OUTBOX_BYTES
+
+    async with Peer(router, reads=False) as peer:
+        peer.send([request("mutation", "save", {"number": number}, id=number) for number in range(10)])
+        await peer.dispatcher.close(grace=10)
+        assert peer.session.close_code == 1013
+    assert trace == [str(number) for number in range(10)]
+    assert caplog.messages == [
+        "Closing the connection of the peer: the results of its mutations do not fit into the backlog"
+    ]
+
+
+async def test_a_keep_alive_while_a_large_result_is_on_its_way_ends_nothing() -> None:
+    trace = Trace()
+    router = Router()
+
+    @router.query
+    async def large() -> str:
+        trace.note("ran")
+        return "x" * (4 * OUTBOX_BYTES)
+
+    async with Peer(router, reads=False) as peer:
+        peer.call("query", "large")
+        await trace.until("ran")
+        await asyncio.sleep(0)
+        for _ in range(100):
+            peer.send("PING")
+        peer.read()
+        assert await peer.frames(101) == [data("x" * (4 * OUTBOX_BYTES)), *["PONG"] * 100]
+
+
+async def test_events_of_streams_that_are_held_back_are_not_encoded_yet() -> None:
+    waiting = Trace()
+    router = Router()
+    event = "x" * OUTBOX_BYTES
+
+    @router.subscription
+    async def stream(number: int) -> AsyncIterator[str]:
+        waiting.note(f"{number}")
+        yield event
+
+    async with Peer(router, reads=False) as peer:
+        tracemalloc.start()
+        try:
+            peer.send([request("subscription", "stream", {"number": id}, id=id) for id in range(100)])
+            await waiting.until("99")
+            await asyncio.sleep(0)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held < 10 * OUTBOX_BYTES
 
 
 async def test_a_client_that_asks_without_end_and_never_reads_is_cut_off(
@@ -772,7 +1037,8 @@ async def test_a_client_that_asks_without_end_and_never_reads_is_cut_off(
         peer.read()
         while await peer.frame() is not None:
             pass
-    assert sum(map(len, peer.raw)) <= 2 * OUTBOX_BYTES + 20_000
+    assert peer.session.close_code == 1013
+    assert sum(map(len, peer.raw)) <= 1.5 * OUTBOX_BYTES + 20_000
     (message,) = caplog.messages
     assert message.startswith("Closing the connection of the peer: ")
     assert message.endswith(" bytes are waiting for a peer that does not read")
