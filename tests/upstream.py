@@ -6,8 +6,9 @@
         assert upstream.requests[0].json["model"] == "some-model"
 
 Every request for a completion takes the next `Script` of the queue, or the one of `always()`. A
-script is a status, headers and steps: `Send` bytes, `Wait` for an event of the test's, `Stall` until
-the client goes, `Cut` the connection. `hold`, `cut_at` and `split_into` make variants of a script.
+script is a status, headers and steps: `Send` bytes, `Wait` for an event of the test's, `Pause`, `Stall`
+until the client goes, `Cut` the connection. `hold`, `pace`, `cut_at` and `split_into` make variants of a
+script.
 
     gate = asyncio.Event()
     upstream.script(text_answer("one two three").hold(2, gate))     # sends the role and "one ", then waits
@@ -45,6 +46,13 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Send nothing for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stall:
     """Keep the connection open and silent until the client hangs up."""
 
@@ -54,7 +62,7 @@ class Cut:
     """Close the connection without ending the body."""
 
 
-Step = Send | Wait | Stall | Cut
+Step = Send | Wait | Pause | Stall | Cut
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,10 @@ class Script:
     def hold(self, position: int, gate: asyncio.Event) -> Self:
         """Wait for `gate` before the step at `position`."""
         return replace(self, steps=[*self.steps[:position], Wait(gate), *self.steps[position:]])
+
+    def pace(self, seconds: float) -> Self:
+        """Pause before every step."""
+        return replace(self, steps=[each for step in self.steps for each in (Pause(seconds), step)])
 
     def cut_at(self, length: int) -> Self:
         """Cut the connection after `length` bytes of the body."""
@@ -236,7 +248,7 @@ class Upstream:
         return self.requests[number - 1]
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(self._connect, "127.0.0.1", 0)
+        self._server = await asyncio.get_running_loop().create_server(self._connect, "127.0.0.1", 0, backlog=2048)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -354,6 +366,8 @@ async def _pieces(script: Script, request: Request) -> AsyncIterator[bytes | Non
             case Wait(gate):
                 request.waiting.set()
                 await gate.wait()
+            case Pause(seconds):
+                await asyncio.sleep(seconds)
             case Stall():
                 request.waiting.set()
                 await asyncio.get_running_loop().create_future()

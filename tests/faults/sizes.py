@@ -23,7 +23,7 @@ class Sizes:
     """In a row, under one client."""
 
 
-QUICK: Final = Sizes(rounds=1, sockets=200, stops=100, deltas=4_000, kills=13, deploys=3)
+QUICK: Final = Sizes(rounds=1, sockets=200, stops=100, deltas=4_000, kills=17, deploys=3)
 SOAK: Final = Sizes(rounds=20, sockets=1_000, stops=2_000, deltas=50_000, kills=200, deploys=20)
 
 SIZES: Final = SOAK if os.environ.get("TIDEWIRE_SOAK", "0") not in {"", "0"} else QUICK
