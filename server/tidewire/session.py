@@ -136,7 +136,9 @@ class Session:
 
     async def settled(self) -> None:
         """Wait until no query and no mutation is under way."""
-        await self._settled.wait()
+        # Another call may have come since it was so.
+        while not self._settled.is_set():
+            await self._settled.wait()
 
     async def ended(self) -> None:
         """Wait until the socket is gone and `close` has returned."""

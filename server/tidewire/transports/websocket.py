@@ -5,58 +5,46 @@ import asyncio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..dispatcher import Dispatcher
+from ..errors import logger
 from ..session import Session
 from .request import connection_info
-
-NORMAL_CLOSE_EXTENSION = "tidewire.close_without_code"
-"""A server that has this ASGI extension can close without a code, as the reference does."""
+from .wire import StuckReaderError, Wire, open_wire
 
 
 async def serve_websocket(dispatcher: Dispatcher, websocket: WebSocket, sessions: set[Session]) -> None:
-    """Serve one connection until it ends.
-
-    It is in `sessions` while it is open. Received frames are always read at once: stock clients
-    up to 11.22 loop for ever if the reply to their Close is late.
-    """
+    """Serve one connection until it is gone. It is in `sessions` until then."""
     await websocket.accept()
+    wire = open_wire(websocket, dispatcher.stuck_timeout)
+    info = connection_info(websocket, "websocket")
     session = Session(
         dispatcher,
-        connection_info(websocket, "websocket"),
+        info,
         announces_params=websocket.query_params.get("connectionParams") == "1",
+        cut=wire.abort,
     )
     sessions.add(session)
-    writing = asyncio.create_task(_write(websocket, session))
+    writing = asyncio.create_task(_write(wire, session, info.client))
     try:
         session.open()
-        await _read(websocket, session)
+        await wire.read(session.receive)
     finally:
-        sessions.discard(session)
         writing.cancel()
-        await session.close()
+        session.hang_up()
+        try:
+            await wire.gone()
+        finally:
+            await session.close()
+            sessions.discard(session)
 
 
-async def _read(websocket: WebSocket, session: Session) -> None:
-    while True:
-        message = await websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            return
-        text = message.get("text")
-        session.receive(message["bytes"] if text is None else text)
-
-
-async def _write(websocket: WebSocket, session: Session) -> None:
+async def _write(wire: Wire, session: Session, client: str | None) -> None:
     try:
         async for frames in session.outbox.batches():
-            for frame in frames:
-                await websocket.send_text(frame.decode())
-        await _close(websocket)
+            await wire.send(frames)
+        await wire.close(session.close_code)
+    except StuckReaderError:
+        logger.warning("Cutting %s off, which takes nothing of what is sent to it", client)
+        session.abort()
     except WebSocketDisconnect:
         # The reader sees it as well, and ends the session.
         return
-
-
-async def _close(websocket: WebSocket) -> None:
-    if NORMAL_CLOSE_EXTENSION in websocket.scope.get("extensions", {}):
-        await websocket.send({"type": "websocket.close", "code": None, "reason": ""})
-    else:
-        await websocket.close()

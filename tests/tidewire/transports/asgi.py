@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping
-from types import TracebackType
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 from starlette.types import ASGIApp, Message
@@ -12,12 +12,41 @@ from starlette.types import ASGIApp, Message
 WAIT_SECONDS: Final = 10.0
 
 
+class Direct:
+    """What a server of ours offers beyond ASGI, played by the test."""
+
+    def __init__(self) -> None:
+        self.unsent = 0
+        """What is not taken, as the test says."""
+        self.taken = asyncio.Event()
+        self.aborted = False
+        self.gone = asyncio.Event()
+        self.receive: Callable[[str | bytes], None] | None = None
+        self.writes: asyncio.Queue[list[bytes]] = asyncio.Queue()
+
+    def write(self, frames: Collection[bytes]) -> None:
+        self.writes.put_nowait(list(frames))
+
+    async def flushed(self) -> None:
+        await self.taken.wait()
+
+    def deliver(self, receive: Callable[[str | bytes], None]) -> None:
+        self.receive = receive
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.gone.set()
+
+    async def lost(self) -> None:
+        await self.gone.wait()
+
+
 class Socket:
     """One connection to an ASGI application.
 
     Args:
         app: what is connected to.
-        extensions: what the server says it can do beyond plain ASGI.
+        extensions: what the server can do beyond plain ASGI.
     """
 
     def __init__(
@@ -27,7 +56,7 @@ class Socket:
         *,
         query: str = "",
         headers: Collection[tuple[str, str]] = (),
-        extensions: Collection[str] = (),
+        extensions: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._app = app
         self._scope: dict[str, Any] = {
@@ -44,7 +73,7 @@ class Socket:
             "client": ("192.0.2.1", 50000),
             "server": ("tidewire.test", 80),
             "subprotocols": [],
-            "extensions": {name: {} for name in extensions},
+            "extensions": dict(extensions),
         }
         self._to_app: asyncio.Queue[Message] = asyncio.Queue()
         self._from_app: asyncio.Queue[Message] = asyncio.Queue()

@@ -1,15 +1,20 @@
 """One WebSocket: what the application learns of it, how it begins and ends."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.websockets import WebSocket
 
 from tests.tidewire.peer import data, error_of, request, started
-from tests.tidewire.transports.asgi import Socket
+from tests.tidewire.transports.asgi import Direct, Socket
 from tidewire import ConnectionInfo, Context, Endpoint, Router, RPCError
-from tidewire.transports.websocket import NORMAL_CLOSE_EXTENSION
+from tidewire.dispatcher import Dispatcher
+from tidewire.session import Session
+from tidewire.transports.websocket import serve_websocket
+from tidewire.transports.wire import DIRECT_EXTENSION
 
 
 def seeing(seen: list[ConnectionInfo]) -> Endpoint:
@@ -66,20 +71,22 @@ async def refuse(connection: ConnectionInfo) -> None:
     raise RPCError("UNAUTHORIZED", "log in first")
 
 
-@pytest.mark.parametrize(
-    ("extensions", "close"),
-    [
-        ([], {"type": "websocket.close", "code": 1000, "reason": ""}),
-        ([NORMAL_CLOSE_EXTENSION], {"type": "websocket.close", "code": None, "reason": ""}),
-    ],
-)
-async def test_a_refused_connection_hears_why_before_it_is_closed(
-    extensions: list[str], close: dict[str, Any]
-) -> None:
-    async with Socket(Endpoint(Router(), context=refuse), extensions=extensions) as socket:
+async def test_a_refused_connection_hears_why_before_it_is_closed() -> None:
+    async with Socket(Endpoint(Router(), context=refuse)) as socket:
         await socket.accepted()
         assert error_of(await socket.frame()) == (None, "UNAUTHORIZED", "log in first")
-        assert await socket.message() == close
+        assert await socket.message() == {"type": "websocket.close", "code": 1000, "reason": ""}
+
+
+async def test_a_refused_connection_is_closed_without_a_code_where_the_server_can() -> None:
+    direct = Direct()
+    extensions = {DIRECT_EXTENSION: direct}
+    async with Socket(Endpoint(Router(), context=refuse), extensions=extensions) as socket:
+        await socket.accepted()
+        (frame,) = await direct.writes.get()
+        assert error_of(json.loads(frame)) == (None, "UNAUTHORIZED", "log in first")
+        assert await socket.message() == {"type": "websocket.close", "code": None, "reason": ""}
+        direct.gone.set()
 
 
 async def test_a_disconnect_ends_the_streams_of_the_connection() -> None:
@@ -177,3 +184,142 @@ async def test_nothing_is_left_of_connections_that_are_gone() -> None:
     # A writer that was cancelled at the end of its connection takes one more step.
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
+
+
+# ---------- ends that the server wants
+
+
+class Hall:
+    """Serves a router, and shows its sessions."""
+
+    def __init__(self, router: Router, **options: Any) -> None:
+        self.dispatcher = Dispatcher(router, **options)
+        self.sessions: set[Session] = set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await serve_websocket(self.dispatcher, WebSocket(scope, receive, send), self.sessions)
+
+
+def waiting(closed: asyncio.Event) -> Router:
+    router = Router()
+
+    @router.subscription
+    async def wait() -> AsyncIterator[int]:
+        try:
+            await asyncio.Event().wait()
+            yield 1
+        finally:
+            closed.set()
+
+    return router
+
+
+async def test_an_end_closes_with_its_code_after_what_waits() -> None:
+    hall = Hall(Router())
+    async with Socket(hall) as socket:
+        await socket.accepted()
+        (session,) = hall.sessions
+        session.notify_reconnect()
+        session.end(1012)
+        assert await socket.frame() == {"id": None, "method": "reconnect"}
+        assert await socket.message() == {"type": "websocket.close", "code": 1012, "reason": ""}
+        socket.disconnect()
+        async with asyncio.timeout(10):
+            await session.ended()
+        assert hall.sessions == set()
+
+
+async def test_an_abort_ends_the_application_where_the_server_cannot_cut() -> None:
+    closed = asyncio.Event()
+    hall = Hall(waiting(closed))
+    async with Socket(hall) as socket:
+        await socket.accepted()
+        socket.send(request("subscription", "wait"))
+        assert await socket.frame() == started()
+        (session,) = hall.sessions
+        session.abort()
+        async with asyncio.timeout(10):
+            await session.ended()
+            await socket.running
+        assert closed.is_set()
+        assert hall.sessions == set()
+        session.abort()
+
+
+async def test_an_abort_cuts_where_the_server_can() -> None:
+    direct = Direct()
+    hall = Hall(Router())
+    async with Socket(hall, extensions={DIRECT_EXTENSION: direct}) as socket:
+        await socket.accepted()
+        (session,) = hall.sessions
+        session.abort()
+        assert direct.aborted
+        socket.disconnect()
+        async with asyncio.timeout(10):
+            await session.ended()
+
+
+async def test_a_session_has_not_ended_before_the_socket_is_gone() -> None:
+    closed, direct = asyncio.Event(), Direct()
+    hall = Hall(waiting(closed))
+    async with Socket(hall, extensions={DIRECT_EXTENSION: direct}) as socket:
+        await socket.accepted()
+        assert direct.receive is not None
+        direct.receive(json.dumps(request("subscription", "wait")))
+        assert json.loads(*await direct.writes.get()) == started()
+        (session,) = hall.sessions
+        socket.disconnect()
+        async with asyncio.timeout(10):
+            await closed.wait()
+        assert hall.sessions == {session}
+        direct.gone.set()
+        async with asyncio.timeout(10):
+            await session.ended()
+
+
+async def test_a_socket_that_does_not_go_is_cut() -> None:
+    direct = Direct()
+    hall = Hall(Router(), stuck_timeout=0.01)
+    async with Socket(hall, extensions={DIRECT_EXTENSION: direct}) as socket:
+        await socket.accepted()
+        socket.disconnect()
+        async with asyncio.timeout(10):
+            await socket.running
+    assert direct.aborted
+
+
+# ---------- readers that do not read
+
+
+async def test_a_stuck_reader_is_cut_off_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    closed, direct = asyncio.Event(), Direct()
+    direct.unsent = 100
+    hall = Hall(waiting(closed), stuck_timeout=0.01)
+    async with Socket(hall, extensions={DIRECT_EXTENSION: direct}) as socket:
+        await socket.accepted()
+        assert direct.receive is not None
+        direct.receive(json.dumps(request("subscription", "wait")))
+        async with asyncio.timeout(10):
+            await direct.gone.wait()
+        socket.disconnect()
+        await closed.wait()
+    assert caplog.messages == ["Cutting 192.0.2.1:50000 off, which takes nothing of what is sent to it"]
+
+
+async def test_a_stuck_reader_is_given_up_where_the_server_cannot_cut(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class StuckSocket(Socket):
+        async def _send(self, message: Any) -> None:
+            if message["type"] == "websocket.send":
+                await asyncio.Event().wait()
+            await super()._send(message)
+
+    closed = asyncio.Event()
+    async with StuckSocket(Hall(waiting(closed), stuck_timeout=0.01)) as socket:
+        await socket.accepted()
+        socket.send(request("subscription", "wait"))
+        async with asyncio.timeout(10):
+            await socket.running
+    assert closed.is_set()
+    assert len(caplog.messages) == 1
