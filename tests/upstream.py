@@ -28,6 +28,7 @@ from typing import Any, Final, Self
 
 EVENT_STREAM: Final = {"content-type": "text/event-stream; charset=utf-8"}
 JSON: Final = {"content-type": "application/json"}
+BACKLOG: Final = 2048
 USAGE: Final = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 
 
@@ -248,7 +249,10 @@ class Upstream:
         return self.requests[number - 1]
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(self._connect, "127.0.0.1", 0, backlog=2048)
+        # More than the usual hundred may connect at once; those left out would try again after seconds.
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connect, "127.0.0.1", 0, backlog=BACKLOG
+        )
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

@@ -15,6 +15,9 @@ WAIT_SECONDS: Final = 15.0
 # What the proxy itself takes from a server whose client is stuck, so that the server soon notices.
 BUFFER_BYTES: Final = 4096
 
+# Connections that may be made at once.
+BACKLOG: Final = 2048
+
 # Closing a socket that lingers for no time resets the connection.
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 
@@ -62,12 +65,17 @@ class Proxy:
         self._changed = asyncio.Condition()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._stalled = False
+        self._sips = 0
+        self._swallowing = False
         self._rule: CutRule | None = None
         self._cuts_left = 0
         self.connections: int = 0
         """How many have been accepted so far."""
         self.cuts: int = 0
         """How many of them a rule has cut."""
+        self.swallowed_bytes: int = 0
+        """How many from clients were lost since the last `swallow`."""
 
     @property
     def url(self) -> str:
@@ -115,11 +123,23 @@ class Proxy:
 
     def stall(self) -> None:
         """Take no more bytes from the server, as a client does that is stuck."""
+        self._stalled = True
         self._flowing.clear()
 
     def resume(self) -> None:
-        """Go on after `stall`."""
+        """Go on after `stall`, or `swallow`."""
+        self._stalled = self._swallowing = False
         self._flowing.set()
+
+    def sip(self, pieces: int = 1) -> None:
+        """Take so many more pieces of at most `BUFFER_BYTES` from the server while stalled."""
+        self._sips += pieces
+        self._flowing.set()
+
+    def swallow(self) -> None:
+        """Lose what clients send, until `resume`; the connections that sent it are to be cut by then."""
+        self._swallowing = True
+        self.swallowed_bytes = 0
 
     def refuse(self) -> None:
         """Refuse new connections; open ones go on."""
@@ -127,7 +147,7 @@ class Proxy:
 
     async def accept(self) -> None:
         """Take connections, again after `refuse`, on the same port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, backlog=BACKLOG)
         self._port = self._server.sockets[0].getsockname()[1]
 
     # ---------- what happens
@@ -139,6 +159,14 @@ class Proxy:
     async def idle(self) -> None:
         """Wait until no connection is open."""
         await self._until(lambda: not self._links)
+
+    async def cut_by_rule(self, times: int = 1) -> None:
+        """Wait until rules have cut so many connections since the start."""
+        await self._until(lambda: self.cuts >= times)
+
+    async def swallowed(self) -> None:
+        """Wait until something has been lost since `swallow`."""
+        await self._until(lambda: self.swallowed_bytes > 0)
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_SECONDS), self._changed:
@@ -164,7 +192,19 @@ class Proxy:
 
     async def flowing(self) -> None:
         """Wait until bytes may be taken from the server."""
-        await self._flowing.wait()
+        while not self._flowing.is_set():
+            await self._flowing.wait()
+        if self._stalled:
+            self._sips -= 1
+            if self._sips == 0:
+                self._flowing.clear()
+
+    async def forwards(self, data: bytes) -> bool:
+        """Whether what a client has sent goes on to the server."""
+        if self._swallowing:
+            self.swallowed_bytes += len(data)
+            await self._notify()
+        return not self._swallowing
 
     def passed(self, received: bytes) -> int | None:
         """Apply the rule to a connection's bytes; a number means that the connection is to be cut."""
@@ -211,8 +251,9 @@ class _Link:
     async def _up(self, to_server: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await self._from_client.read(BUFFER_BYTES):
-                to_server.write(data)
-                await to_server.drain()
+                if await self._proxy.forwards(data):
+                    to_server.write(data)
+                    await to_server.drain()
         # A client that only closes one way is none of ours.
         to_server.transport.abort()
 

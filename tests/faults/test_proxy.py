@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.proxy import WAIT_SECONDS, Proxy, after, after_bytes
+from tests.faults.proxy import BUFFER_BYTES, WAIT_SECONDS, Proxy, after, after_bytes
 
 
 class Echo:
@@ -56,6 +56,10 @@ class Client:
         self._writer.write(data)
         async with asyncio.timeout(WAIT_SECONDS):
             return await self._reader.readexactly(len(data))
+
+    async def some(self) -> bytes:
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self._reader.read(1 << 20)
 
     async def rest(self, data: bytes = b"") -> bytes:
         self._writer.write(data)
@@ -133,6 +137,30 @@ async def test_a_stalled_proxy_takes_nothing_until_it_resumes(
     assert not client.has_received
     proxy.resume()
     assert await client.echoed(b"x") == b"x"
+
+
+async def test_a_sip_is_so_many_pieces_of_what_is_stalled(proxy: Proxy, client: Client, echo: Echo) -> None:
+    proxy.stall()
+    client.flood()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await echo.held.wait()
+    for _ in range(3):
+        proxy.sip()
+        assert 0 < len(await client.some()) <= BUFFER_BYTES
+    assert not client.has_received
+
+
+async def test_what_is_swallowed_never_arrives(proxy: Proxy, client: Client) -> None:
+    proxy.swallow()
+    lost = asyncio.create_task(client.rest(b"hello"))
+    await proxy.swallowed()
+    assert proxy.swallowed_bytes == 5
+    proxy.resume()
+    proxy.cut()
+    assert await lost == b""
+    second = await Client().open(proxy)
+    assert await second.echoed(b"hello") == b"hello"
+    second.close()
 
 
 async def test_refused_connections_are_accepted_again_on_the_same_port(proxy: Proxy, client: Client) -> None:
