@@ -42,6 +42,8 @@ class Countdown:
     """
 
     def __init__(self, grace: float) -> None:
+        self.total: float = total_seconds(grace)
+        """Seconds from the signal to the exit."""
         self.begun = False
         self.hurried = False
         self._grace = grace
@@ -53,7 +55,7 @@ class Countdown:
         if not self.begun:
             self.begun = True
             self._closing = closing_seconds(self._grace)
-            self._exit = _now() + total_seconds(self._grace)
+            self._exit = _now() + self.total
 
     def hurry(self) -> None:
         """Allow no more time than closing needs."""

@@ -66,6 +66,7 @@ class Shutdown:
 
     def begin(self) -> None:
         """Start the clock: from now on nothing new is taken."""
+        logger.info("Asked to end: draining for %g seconds at most", self.countdown.total)
         for countdown in self._countdowns():
             countdown.begin()
 
@@ -105,6 +106,9 @@ class SignalHook:
     @contextmanager
     def including(self, drain: Drain) -> Generator[None]:
         """Run `drain` at the first signal, within this block."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         if self._shutdown.is_empty:
             self._install()
         try:
@@ -115,8 +119,6 @@ class SignalHook:
                 self._remove()
 
     def _install(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
         handlers = {number: signal.getsignal(number) for number in SIGNALS}
         if not callable(handlers[signal.SIGTERM]):
             return

@@ -1,20 +1,88 @@
 """Runs an ASGI application with uvicorn."""
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+import signal
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
 
 import uvicorn
 
+from ..countdown import Stage, total_seconds
+from ..errors import logger
+from ..shutdown import SIGNALS, Shutdown
 from .logs import set_up_logging
 from .protocol import WebSocketProtocol
+from .watchdog import Watchdog
+
+LAST_MOMENT: Final = 0.2
+"""Seconds that connections have to notice that they were aborted, and the event loop to end in."""
 
 
 class Server(uvicorn.Server):
-    """Says where it listens once it does, which for port 0 nobody knows before."""
+    """Drains at the first SIGTERM or SIGINT, hurries at the second, and ends as a success.
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None]) -> None:
+    Says where it listens once it does, which for port 0 nobody knows before.
+    """
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[str], None], watchdog: Watchdog) -> None:
         super().__init__(config)
         self._announce = announce
+        self._watchdog = watchdog
+        self._shutdown = Shutdown()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked = False
+        self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Start the application, which registers its drains here."""
+        self._loop = asyncio.get_running_loop()
+        with self._shutdown.known():
+            await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal. Unlike uvicorn, do not raise it again at the end."""
+        hurry = self._asked
+        self._asked = True
+        self._watchdog.exit_within(total_seconds(0 if hurry else self._shutdown.grace))
+        if not self.started or self._loop is None:
+            self.should_exit = True
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._shutdown.hurry if hurry else self._begin)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Close what the drain has left, and end the application; in time, whatever hangs."""
+        left = self._shutdown.countdown.left
+        # uvicorn declares an int, and hands it to asyncio.wait_for.
+        seconds: Any = left(Stage.ANSWERS) + LAST_MOMENT
+        self.config.timeout_graceful_shutdown = seconds
+        # It begins when uvicorn first waits, which is after it has closed the listeners.
+        closing = asyncio.create_task(self._close_connections())
+        try:
+            async with asyncio.timeout(left(Stage.EXIT) - LAST_MOMENT):
+                await super().shutdown(sockets)
+        except TimeoutError:
+            logger.warning("The application did not shut down in time")
+        finally:
+            closing.cancel()
+
+    def _begin(self) -> None:
+        self._shutdown.begin()
+        self._draining = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            await self._shutdown.run()
+        finally:
+            self.should_exit = True
+
+    async def _close_connections(self) -> None:
+        connections = self.server_state.connections
+        await self._shutdown.finish()
+        await self._shutdown.countdown.until(Stage.ANSWERS, lambda: not connections)
+        for connection in list(connections):
+            connection.transport.abort()
 
     def _log_started_message(self, listeners: Any) -> None:
         host, port = listeners[0].getsockname()[:2]
@@ -24,7 +92,7 @@ class Server(uvicorn.Server):
 def serve(
     app: Any, *, host: str, port: int, max_message_bytes: int, log_level: str, announce: Callable[[str], None]
 ) -> None:
-    """Serve `app` until SIGTERM or SIGINT.
+    """Serve `app` until SIGTERM or SIGINT, then drain it; see docs/deployment.md.
 
     Args:
         app: an ASGI application, or `module:name` of one.
@@ -43,7 +111,19 @@ def serve(
         ws=WebSocketProtocol,
         ws_max_size=16 * max_message_bytes,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=5,
         server_header=False,
     )
-    Server(config, announce).run()
+    server = Server(config, announce, Watchdog())
+    with _handled(server.handle_exit):
+        server.run()
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """Handle signals also while the event loop starts and ends, which uvicorn leaves to Python."""
+    previous = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)

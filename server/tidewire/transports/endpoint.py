@@ -2,34 +2,43 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Unpack
 from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from ..countdown import DEFAULT_GRACE, Stage
 from ..dispatcher import Dispatcher, DispatcherOptions
+from ..drain import DEFAULT_SPREAD, Drain, Work
 from ..errors import logger
 from ..origins import is_allowed_origin
 from ..router import Router
 from ..session import Session
+from ..shutdown import drained_at_shutdown
+from .answer import UNAVAILABLE, Answer
 from .event_stream import SSEOptions
 from .http import NO_SSE_OPTIONS, HTTPHandler
 from .meta import ResponseHook
 from .websocket import serve_websocket
+from .wire import DIRECT_EXTENSION
 
 _REFUSAL = PlainTextResponse("This origin is not allowed.\n", status_code=403)
+_CLOSING = PlainTextResponse(UNAVAILABLE, status_code=503)
 
 
 class EndpointOptions(DispatcherOptions, total=False):
     """The keyword arguments of `Endpoint`, for what passes them on."""
 
     allowed_origins: Collection[str]
-    shutdown_timeout: float
+    shutdown_grace: float
+    shutdown_spread: float
+    shutdown_work: Work | None
     allow_batching: bool
     allow_method_override: bool
     max_upload_bytes: int
@@ -49,7 +58,11 @@ class Endpoint:
         router: what is served.
         allowed_origins: pages of other hosts that may connect, as `https://example.com`, or
             `*` for all; see `tidewire.origins`.
-        shutdown_timeout: seconds that `lifespan` waits for mutations to finish.
+        shutdown_grace: seconds from SIGTERM or SIGINT to the exit; see docs/deployment.md.
+        shutdown_spread: seconds over which clients are told to reconnect.
+        shutdown_work: what goes on without readers, and may do so at the end: is called with the
+            seconds that are left, possibly again, and returns when nothing is under way. With it,
+            the shutdown does not wait for open subscriptions.
         allow_batching, allow_method_override, max_upload_bytes, response_meta, sse,
             jsonl_ping_interval: as for `HTTPHandler`.
         options: as for `Dispatcher`.
@@ -60,7 +73,9 @@ class Endpoint:
         router: Router,
         *,
         allowed_origins: Collection[str] = (),
-        shutdown_timeout: float = 10.0,
+        shutdown_grace: float = DEFAULT_GRACE,
+        shutdown_spread: float = DEFAULT_SPREAD,
+        shutdown_work: Work | None = None,
         allow_batching: bool = True,
         allow_method_override: bool = False,
         max_upload_bytes: int = 64 << 20,
@@ -73,7 +88,6 @@ class Endpoint:
         if isinstance(allowed_origins, str):
             raise TypeError("allowed_origins must be a collection of origins, not one string")
         self._allowed_origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
-        self._shutdown_timeout = shutdown_timeout
         self._http = HTTPHandler(
             self.dispatcher,
             allow_batching=allow_batching,
@@ -84,6 +98,17 @@ class Endpoint:
             jsonl_ping_interval=jsonl_ping_interval,
         )
         self._sessions: set[Session] = set()
+        self._answers: set[Answer] = set()
+        self._new_drain = partial(
+            Drain,
+            self._sessions,
+            self._answers,
+            grace=shutdown_grace,
+            spread=shutdown_spread,
+            work=shutdown_work,
+        )
+        self.drain: Drain = self._new_drain()
+        """What `lifespan` has run at the end; a new one each time."""
 
     def routes(self, path: str) -> list[BaseRoute]:
         """Routes that serve the router at `path`, for an application's own list."""
@@ -96,9 +121,23 @@ class Endpoint:
 
     @asynccontextmanager
     async def lifespan(self, app: Any = None) -> AsyncGenerator[None]:
-        """End the calls under way when the application shuts down."""
-        yield
-        await self.dispatcher.close(self._shutdown_timeout)
+        """Shut down without loss: within it, the first SIGTERM or SIGINT starts the drain.
+
+        At its end, calls that are still under way, mutations of gone clients among them, have the
+        rest of the grace period.
+        """
+        self.drain = drain = self._new_drain()
+        with drained_at_shutdown(drain):
+            try:
+                yield
+            finally:
+                await drain.finish_work()
+                await self.dispatcher.close(drain.countdown.left(Stage.WORK))
+
+    @property
+    def draining(self) -> bool:
+        """Whether the shutdown has begun, and load balancers should send nobody any more."""
+        return self.drain.countdown.begun
 
     def broadcast_reconnect(self) -> None:
         """Tell every client to open a new connection and move its subscriptions there.
@@ -116,18 +155,26 @@ class Endpoint:
         if scope["type"] == "websocket":
             await self._serve_websocket(WebSocket(scope, receive, send))
         elif self._may_ask(scope):
-            await self._http.serve(scope, receive, send, _rest_of_path(scope, prefix))
+            await self._answer(scope, receive, send, _rest_of_path(scope, prefix))
         else:
             await _REFUSAL(scope, receive, send)
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        # Also while draining: an EventSource that gets a 503 gives up for good.
+        answer = Answer(send)
+        self._answers.add(answer)
+        try:
+            await answer.serve(self._http.serve(scope, receive, answer.send, path))
+        finally:
+            self._answers.discard(answer)
+
     async def _serve_websocket(self, websocket: WebSocket) -> None:
-        if self._is_allowed(websocket.headers):
+        if self.draining:
+            await _deny(websocket, _CLOSING)
+        elif self._is_allowed(websocket.headers):
             await serve_websocket(self.dispatcher, websocket, self._sessions)
-        elif "websocket.http.response" in websocket.scope.get("extensions", {}):
-            await websocket.send_denial_response(_REFUSAL)
         else:
-            # Which servers answer with a 403 of their own.
-            await websocket.close()
+            await _deny(websocket, _REFUSAL)
 
     def _may_ask(self, scope: Scope) -> bool:
         # A GET changes nothing, and browsers keep its answer from the pages of others.
@@ -140,6 +187,18 @@ class Endpoint:
             return True
         logger.warning("Refused the page %s: it is not among the allowed origins", origin)
         return False
+
+
+async def _deny(websocket: WebSocket, response: Response) -> None:
+    extensions = websocket.scope.get("extensions", {})
+    if "websocket.http.response" not in extensions:
+        # Which servers answer with a 403 of their own.
+        await websocket.close()
+        return
+    await websocket.send_denial_response(response)
+    if DIRECT_EXTENSION in extensions:
+        # uvicorn 0.54 logs an error about a handshake that was denied, unless the connection is gone.
+        await extensions[DIRECT_EXTENSION].lost()
 
 
 class _Routed:

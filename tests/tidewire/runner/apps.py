@@ -45,4 +45,5 @@ async def refuse(connection: ConnectionInfo) -> None:
 
 app = create_app(router)
 small = create_app(router, max_message_bytes=1000)
+brief = create_app(router, shutdown_grace=2)
 refusing = create_app(router, context=refuse)

@@ -126,7 +126,7 @@ async def test_a_client_that_vanishes_ends_its_streams_and_nothing_else(server: 
 
 async def test_sigterm_closes_sockets_that_are_open_and_ends_the_process() -> None:
     loop = asyncio.get_running_loop()
-    async with processes.serve(f"{APPS}:app") as server, socket(server) as idle, socket(server) as busy:
+    async with processes.serve(f"{APPS}:brief") as server, socket(server) as idle, socket(server) as busy:
         assert await ask(idle, request("subscription", "wait")) == started()
         assert await ask(busy, request("subscription", "endless")) == started()
         asked = loop.time()

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from tests.tidewire.peer import data, error_of, request, started, stopped
 from tests.tidewire.transports.asgi import Socket
+from tests.tidewire.transports.http_exchange import HTTPExchange
 from tidewire import Endpoint, Router, create_app
 
 
@@ -212,7 +213,7 @@ async def test_the_lifespan_waits_for_mutations_of_clients_that_are_gone() -> No
     assert saved == [True]
 
 
-async def test_the_lifespan_cancels_mutations_after_the_shutdown_timeout() -> None:
+async def test_the_lifespan_cancels_mutations_after_the_grace_period() -> None:
     begun = asyncio.Event()
     cancelled: list[bool] = []
     router = Router()
@@ -225,9 +226,69 @@ async def test_the_lifespan_cancels_mutations_after_the_shutdown_timeout() -> No
         finally:
             cancelled.append(True)
 
-    app = create_app(router, shutdown_timeout=0.01)
+    app = create_app(router, shutdown_grace=0.01)
     async with app.router.lifespan_context(app), Socket(app) as socket:
         await socket.accepted()
         socket.send(request("mutation", "save"))
         await begun.wait()
     assert cancelled == [True]
+
+
+# ---------- draining
+
+
+async def test_while_draining_sockets_are_refused_and_requests_are_served() -> None:
+    endpoint = Endpoint(pinging(), shutdown_grace=2)
+    app = Starlette(routes=endpoint.routes("/api/trpc"), lifespan=endpoint.lifespan)
+    with TestClient(app) as client:
+        states = [endpoint.draining]
+        assert client.portal is not None
+        client.portal.call(signalled, endpoint)
+        states.append(endpoint.draining)
+        assert states == [False, True]
+        with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/api/trpc"):
+            pass
+        assert refused.value.status_code == 503
+        assert client.get("/api/trpc/ping").json() == {"result": {"data": "pong"}}
+    with TestClient(app) as client:
+        assert not endpoint.draining
+        assert answers(app, "/api/trpc")
+
+
+async def signalled(endpoint: Endpoint) -> None:
+    endpoint.drain.countdown.begin()
+
+
+async def test_a_query_that_takes_too_long_is_answered_with_503() -> None:
+    begun = asyncio.Event()
+    router = Router()
+
+    @router.query
+    async def wait() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    endpoint = Endpoint(router, shutdown_grace=0)
+    async with HTTPExchange(endpoint, "GET", "/wait") as exchange:
+        await begun.wait()
+        await endpoint.drain.run()
+        await endpoint.drain.finish()
+        assert await exchange.start() == 503
+        assert await exchange.rest() == b"The server is shutting down.\n"
+
+
+async def test_an_event_stream_stops_where_it_is() -> None:
+    router = Router()
+
+    @router.subscription
+    async def count() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.Event().wait()
+
+    endpoint = Endpoint(router, shutdown_grace=0)
+    async with HTTPExchange(endpoint, "GET", "/count", headers={"accept": "text/event-stream"}) as exchange:
+        assert await exchange.start() == 200
+        await exchange.until(b"data: 1")
+        await endpoint.drain.run()
+        await endpoint.drain.finish()
+        assert b"return" not in await exchange.rest()
