@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -16,19 +16,12 @@ from tidewire.chat.fold import Fold
 Seen = Sequence[Mapping[str, Any]]
 """Tracked events in the order in which they came: `{"id", "data"}`."""
 
-NO_MORE: Final = "complete"
 
-
-async def watched(
-    events: AsyncIterator[Any], heard: Callable[[], None] = lambda: None
-) -> list[Mapping[str, Any]]:
-    """Read up to the `complete`, that included, or to the end; `heard` is called after each event."""
+async def read_to_complete(events: AsyncIterator[Any]) -> list[Mapping[str, Any]]:
+    """Read up to the next `complete`, that included: what watches a conversation never ends."""
     seen: list[Mapping[str, Any]] = []
-    async for event in events:
-        seen.append(event)
-        heard()
-        if event["data"]["type"] == NO_MORE:
-            break
+    while not seen or seen[-1]["data"]["type"] != "complete":
+        seen.append(await anext(events))
     return seen
 
 
