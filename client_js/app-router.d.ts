@@ -128,6 +128,55 @@ export type AppRouterRecord = {
       }>;
       meta: object;
     }>;
+    /**
+     * Have a message answered again, and follow the new answer until `complete`.
+     *
+     * `messageId` is the user's message or the answer to it. Its answer is replaced, and what was said after
+     * it is deleted. With `message` it says that from now on: edit and resend. Calling it again attaches as
+     * with `streamMessage`.
+     */
+    regenerate: TRPCSubscriptionProcedure<{
+      input: {
+        conversationId: string;
+        messageId: string;
+        /**
+         * @minLength 1
+         * @maxLength 200000
+         */
+        message?: string | null;
+        /**
+         * @minLength 1
+         * @maxLength 200
+         */
+        clientMessageId?: string | null;
+        config?: AIConfig | null;
+        /** The id of the event to go on after; stock clients send it by themselves when they reconnect. */
+        lastEventId?: string | null;
+      };
+      output: AsyncIterable<{
+        id: string;
+        data: MessageEvent;
+      }>;
+      meta: object;
+    }>;
+    /**
+     * Follow every turn of a conversation, whoever starts it; never ends by itself.
+     *
+     * Without `lastEventId` from now on, an answer under way first as a `snapshot`. With the `upTo` of
+     * `conversations.get` it goes on from there. What is no longer kept comes as snapshots of messages.
+     */
+    watch: TRPCSubscriptionProcedure<{
+      input: {
+        conversationId: string;
+        /** The id of the event to go on after; stock clients send it by themselves when they reconnect. */
+        lastEventId?: string | null;
+      };
+      output: AsyncIterable<{
+        id: string;
+        data: MessageEvent;
+      }>;
+      meta: object;
+    }>;
   };
   models: {
     /** List the models that `config` may name, the default first. */
@@ -169,6 +218,8 @@ export type ConversationState = {
   activeTurn?: ActiveTurn;
   /** Leads to older messages; absent if there are none. */
   nextCursor?: string;
+  /** The id of the last event that `messages` already holds: `watch` goes on after it without a gap. */
+  upTo: string;
 };
 
 /** A user's message, or the answer to it. */
@@ -270,11 +321,12 @@ export type ErrorCode =
   | "TOO_MANY_REQUESTS"
   | "CLIENT_CLOSED_REQUEST";
 
-/** A turn under way. Follow it by `streamMessage` with `upTo` as the last event id. */
+/** A turn under way. Follow it by `streamMessage` or `watch` with `upTo` as the last event id. */
 export type ActiveTurn = {
   turnId: string;
   messageId: string;
   userMessageId: string;
+  clientMessageId?: string;
   /** The id of the last event that `messages` already holds. */
   upTo: string;
 };

@@ -1,7 +1,7 @@
 """The work of a turn: provider calls, and rounds of tools between them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -34,6 +34,8 @@ from .providers.base import (
     ToolRequest,
     ToolSpec,
 )
+from .recorder import Recorder
+from .store import ToolRuns
 from .tools import Toolbox, ToolContext, result_text
 from .usage import estimate
 
@@ -54,8 +56,9 @@ class Answering:
     """One answer in the making.
 
     Args:
-        publish: takes the events, in order.
-        conversation_id, owner: what tools are told.
+        tool_runs: is told of tools before they run.
+        record: takes the events, in order.
+        conversation_id, turn_id, owner: what tools and their ledger are told.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class Answering:
         settings: AnswerSettings,
         provider: Provider,
         toolbox: Toolbox,
-        publish: Callable[[MessageEvent], object],
+        tool_runs: ToolRuns,
+        record: Recorder,
         conversation_id: str,
+        turn_id: str,
         owner: str,
     ) -> None:
         self.fold: Fold = Fold()
@@ -77,8 +82,10 @@ class Answering:
         self._settings = settings
         self._provider = provider
         self._toolbox = toolbox
-        self._publish = publish
+        self._tool_runs = tool_runs
+        self._record = record
         self._conversation_id = conversation_id
+        self._turn_id = turn_id
         self._owner = owner
         self._call_ids: set[str] = set()
 
@@ -87,6 +94,7 @@ class Answering:
 
         Raises:
             ProviderError: the provider failed, or called tools that it was not offered.
+            StoreError: events, or the ledger of tools, cannot be written.
         """
         so_far = list(messages)
         for tools in [*[self._settings.tools] * self._settings.max_tool_rounds, ()]:
@@ -95,7 +103,6 @@ class Answering:
                 return
             results = await self._run_tools(said.tool_calls, tools)
             so_far += [said, *results]
-            self.fold.round += 1
         raise ProviderError(
             "BAD_GATEWAY", "The model keeps calling tools instead of answering.", retryable=True
         )
@@ -114,6 +121,8 @@ class Answering:
             async with aclosing(self._provider.stream(prompt)) as deltas:
                 async for delta in deltas:
                     self._take(reply, delta)
+                    if self._record.is_behind:
+                        await self._record.caught_up()
         finally:
             self._account(reply)
         return reply.as_message()
@@ -151,14 +160,27 @@ class Answering:
         self, requests: Sequence[ToolRequest], offered: Iterable[ToolSpec]
     ) -> list[PromptMessage]:
         """Run the calls of one round at the same time; give their results in the model's order."""
+        # The log first: after a crash, a tool that has begun can only be told of where its call is.
+        await self._record.caught_up()
+        started = [(request.id, request.name) for request in requests]
+        await self._tool_runs.start(self._conversation_id, self._turn_id, started)
         names = {tool.name for tool in offered}
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._run_tool(request, names)) for request in requests]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._run_tool(request, names)) for request in requests]
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         return [task.result() for task in tasks]
 
     async def _run_tool(self, request: ToolRequest, offered: set[str]) -> PromptMessage:
         context = ToolContext(self._conversation_id, self._owner, request.id)
-        outcome = await self._toolbox.run(request, context, offered=offered)
+        try:
+            outcome = await self._toolbox.run(request, context, offered=offered)
+        except asyncio.CancelledError:
+            event = self.fold.cut_off(request.id)
+            self._record.put_last(event)
+            self.fold.apply(event)
+            raise
         self._emit(
             ToolCallComplete(
                 tool_call_id=request.id,
@@ -172,8 +194,8 @@ class Answering:
         return PromptMessage(role="tool", content=result_text(outcome.result), tool_call_id=request.id)
 
     def _emit(self, event: MessageEvent) -> None:
+        self._record.put(event)
         self.fold.apply(event)
-        self._publish(event)
 
     def _unique(self, wanted: str) -> str:
         """An id that no earlier call of the turn has: some providers number from 0 in each round."""

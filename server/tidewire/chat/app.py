@@ -33,7 +33,10 @@ def create_chat_app(
     tools: Iterable[Tool[..., Any]] = BUILTIN_TOOLS,
     authenticate: Authenticate = lambda connection: LOCAL_OWNER,
 ) -> Starlette:
-    """Make the chat server, at `/api/trpc`; `/healthz` answers while it runs.
+    """Make the chat server, at `/api/trpc`.
+
+    `/healthz` answers with 200 while it runs, for what restarts a server that hangs; `/readyz` does until
+    the shutdown begins, and with 503 from then on, for what sends clients to it.
 
     Args:
         settings: from the environment and `.env` by default.
@@ -51,12 +54,18 @@ def create_chat_app(
         owner = authenticate(connection)
         return ChatContext(connection, chat, await owner if inspect.isawaitable(owner) else owner)
 
+    async def finish_turns(grace: float) -> None:
+        await chat.turns.drain(grace)
+
     endpoint = Endpoint(
         router,
         context=make_context,
         transformer=settings.transformer,
         max_message_bytes=settings.max_message_bytes,
         allowed_origins=settings.allowed_origins,
+        shutdown_grace=settings.shutdown_grace,
+        shutdown_spread=settings.shutdown_spread,
+        shutdown_work=finish_turns,
         sse=SSEOptions(ping_interval=PING_INTERVAL, reconnect_after_inactivity=3 * PING_INTERVAL),
         jsonl_ping_interval=PING_INTERVAL,
     )
@@ -68,8 +77,13 @@ def create_chat_app(
             await stack.enter_async_context(endpoint.lifespan())
             yield
 
+    async def readiness(request: Request) -> PlainTextResponse:
+        if endpoint.draining:
+            return PlainTextResponse("draining\n", status_code=503)
+        return PlainTextResponse("ready\n")
+
     app = Starlette(
-        routes=[*endpoint.routes(API_PATH), Route("/healthz", _health)],
+        routes=[*endpoint.routes(API_PATH), Route("/healthz", _health), Route("/readyz", readiness)],
         middleware=_cross_origin(settings.allowed_origins),
         lifespan=lifespan,
     )

@@ -1,6 +1,6 @@
 """Folds a turn's events into the message they describe."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,8 +12,12 @@ from .events import (
     ToolCallComplete,
     ToolCallDelta,
     ToolCallStart,
+    UsageReport,
 )
 from .models import Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+
+TOOL_CUT_OFF: Final = "The tool was cut off before it answered; what it does may have been done."
+"""Stands for the result of a tool that had begun to run."""
 
 _TEXTS: dict[type, type[TextPart] | type[ReasoningPart] | type[RefusalPart]] = {
     TextDelta: TextPart,
@@ -43,12 +47,12 @@ class _Draft(msgspec.Struct):
 class Fold:
     """The parts of an answer as far as its events have come.
 
-    Text that follows text of the same kind continues it; a tool call stands where it began.
+    Text that follows text of the same kind continues it; a tool call stands where it began. Each provider
+    call ends with its usage, and with it a round.
     """
 
     def __init__(self) -> None:
-        self.round = 0
-        """Counts provider calls; tool calls that begin now belong to it."""
+        self._round = 0
         self._drafts: list[_Draft] = []
         self._calls: dict[str, _Draft] = {}
 
@@ -63,6 +67,8 @@ class Fold:
                 self._calls[event.tool_call_id].pieces.append(event.args_delta)
             case ToolCallComplete():
                 self._complete(event)
+            case UsageReport():
+                self._round += 1
             case _:
                 pass
 
@@ -76,13 +82,26 @@ class Fold:
         """All text, without reasoning and refusals."""
         return "".join("".join(draft.pieces) for draft in self._drafts if draft.kind is TextPart)
 
+    def cut_off(self, tool_call_id: str) -> ToolCallComplete:
+        """What is to be said of a tool that had begun to run, and will give no result."""
+        draft = self._calls[tool_call_id]
+        assert draft.call is not None
+        return ToolCallComplete(
+            tool_call_id=tool_call_id,
+            tool_name=draft.call.tool_name,
+            args=_partial(draft.pieces),
+            result=TOOL_CUT_OFF,
+            is_error=True,
+            duration_ms=0,
+        )
+
     def _grow(self, kind: type[TextPart] | type[ReasoningPart] | type[RefusalPart], content: str) -> None:
         if not self._drafts or self._drafts[-1].kind is not kind:
             self._drafts.append(_Draft(kind, []))
         self._drafts[-1].pieces.append(content)
 
     def _begin(self, event: ToolCallStart) -> None:
-        call = ToolCallPart(tool_call_id=event.tool_call_id, tool_name=event.tool_name, round=self.round)
+        call = ToolCallPart(tool_call_id=event.tool_call_id, tool_name=event.tool_name, round=self._round)
         draft = _Draft(None, [], call)
         self._drafts.append(draft)
         self._calls[event.tool_call_id] = draft

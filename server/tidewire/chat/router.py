@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from tidewire import CallInfo, Next, Router, RPCError, Tracked
+from tidewire import CallInfo, ErrorCode, Next, Router, RPCError, Tracked
 
 from .answering import AnswerSettings
 from .context import ChatContext
@@ -13,6 +13,7 @@ from .events import MessageEvent
 from .models import Conversation, Message, Wire
 from .providers import ProviderError
 from .store import BadCursorError, Page, StoreError
+from .turn import Turn
 from .turns import Question
 from .unicode import repaired
 
@@ -35,11 +36,12 @@ class AIConfig(Wire, frozen=True, kw_only=True):
 
 
 class ActiveTurn(Wire, frozen=True, kw_only=True):
-    """A turn under way. Follow it by `streamMessage` with `upTo` as the last event id."""
+    """A turn under way. Follow it by `streamMessage` or `watch` with `upTo` as the last event id."""
 
     turn_id: str
     message_id: str
     user_message_id: str
+    client_message_id: str | None = None
     up_to: str
     """The id of the last event that `messages` already holds."""
 
@@ -52,6 +54,8 @@ class ConversationState(Wire, frozen=True, kw_only=True):
     active_turn: ActiveTurn | None = None
     next_cursor: str | None = None
     """Leads to older messages; absent if there are none."""
+    up_to: str
+    """The id of the last event that `messages` already holds: `watch` goes on after it without a gap."""
 
 
 class StopResult(Wire, frozen=True, kw_only=True):
@@ -87,7 +91,9 @@ async def name_failures(call: CallInfo, next: Next) -> Any:
     try:
         return await next()
     except StoreError as error:
-        raise RPCError("SERVICE_UNAVAILABLE", str(error)) from error
+        # See `readers`: by a 5xx code a subscription over HTTP would be sent again, for ever.
+        code: ErrorCode = "TIMEOUT" if call.kind == "subscription" else "SERVICE_UNAVAILABLE"
+        raise RPCError(code, str(error)) from error
     except UnicodeEncodeError as error:
         raise RPCError("BAD_REQUEST", "The text holds half of a surrogate pair") from error
     except BadCursorError as error:
@@ -121,26 +127,26 @@ async def get(
 
     An answer that is being written is there as far as it has come.
     """
-    conversation = await _owned(ctx, conversation_id)
-    while True:
-        turn = ctx.chat.turns.active(conversation_id)
-        page = await ctx.chat.store.messages.page(conversation_id, limit=limit, cursor=cursor)
-        # What was read before a turn began or ended does not fit what is true after it.
-        if turn is ctx.chat.turns.active(conversation_id):
-            break
-    if turn is None:
-        return ConversationState(conversation=conversation, messages=page.items, next_cursor=page.next_cursor)
-    live = turn.message
+    await _owned(ctx, conversation_id)
+    now = await ctx.chat.turns.picture(conversation_id, limit=limit, cursor=cursor)
     return ConversationState(
-        conversation=conversation,
-        messages=[live if message.id == live.id else message for message in page.items],
-        next_cursor=page.next_cursor,
-        active_turn=ActiveTurn(
-            turn_id=turn.id,
-            message_id=live.id,
-            user_message_id=turn.request.user.id,
-            up_to=ctx.chat.turns.position(conversation_id),
-        ),
+        # Read last: a title that came meanwhile may be one of the events that are counted as seen.
+        conversation=await _owned(ctx, conversation_id),
+        messages=list(now.messages),
+        next_cursor=now.next_cursor,
+        active_turn=None if now.turn is None else _active_turn(now.turn, str(now.position)),
+        up_to=str(now.position),
+    )
+
+
+def _active_turn(turn: Turn, up_to: str) -> ActiveTurn:
+    request = turn.request
+    return ActiveTurn(
+        turn_id=turn.id,
+        message_id=request.answer.id,
+        user_message_id=request.user.id,
+        client_message_id=request.sent_as,
+        up_to=up_to,
     )
 
 
@@ -185,16 +191,62 @@ async def stream_message(
     subscription does not stop the answer; `conversations.stop` does.
     """
     await _owned(ctx, conversation_id)
-    if not message.strip():
-        raise RPCError("BAD_REQUEST", "The message is empty")
     question = Question(
         owner=ctx.owner,
         conversation_id=conversation_id,
-        text=repaired(message),
+        text=_said(message),
         client_message_id=client_message_id,
         settings=_answer_settings(ctx, config or AIConfig()),
     )
     return await ctx.chat.turns.stream(question, last_event_id)
+
+
+@conversations.subscription
+async def regenerate(
+    ctx: ChatContext,
+    conversation_id: str,
+    message_id: str,
+    message: MessageText | None = None,
+    client_message_id: ClientMessageId | None = None,
+    config: AIConfig | None = None,
+    *,
+    last_event_id: str | None = None,
+) -> AsyncIterator[Tracked[MessageEvent]]:
+    """Have a message answered again, and follow the new answer until `complete`.
+
+    `messageId` is the user's message or the answer to it. Its answer is replaced, and what was said after
+    it is deleted. With `message` it says that from now on: edit and resend. Calling it again attaches as
+    with `streamMessage`.
+    """
+    await _owned(ctx, conversation_id)
+    question = Question(
+        owner=ctx.owner,
+        conversation_id=conversation_id,
+        text=None if message is None else _said(message),
+        client_message_id=client_message_id,
+        settings=_answer_settings(ctx, config or AIConfig()),
+        again=message_id,
+    )
+    return await ctx.chat.turns.stream(question, last_event_id)
+
+
+@conversations.subscription
+async def watch(
+    ctx: ChatContext, conversation_id: str, *, last_event_id: str | None = None
+) -> AsyncIterator[Tracked[MessageEvent]]:
+    """Follow every turn of a conversation, whoever starts it; never ends by itself.
+
+    Without `lastEventId` from now on, an answer under way first as a `snapshot`. With the `upTo` of
+    `conversations.get` it goes on from there. What is no longer kept comes as snapshots of messages.
+    """
+    await _owned(ctx, conversation_id)
+    return await ctx.chat.turns.watch(conversation_id, last_event_id)
+
+
+def _said(message: str) -> str:
+    if not message.strip():
+        raise RPCError("BAD_REQUEST", "The message is empty")
+    return repaired(message)
 
 
 def _answer_settings(ctx: ChatContext, config: AIConfig) -> AnswerSettings:

@@ -6,16 +6,20 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-from .log import MemoryLog
+from .log import Log, LogLimits
 from .providers import DemoProvider, OpenAIProvider, Provider
 from .providers.openai import DEFAULT_BASE_URL
 from .settings import Settings
-from .store import Store
+from .store import Store, StoreError
 from .tools import BUILTIN_TOOLS, Tool, Toolbox
 from .turn import TurnServices
 from .turns import Turns
 
 logger: Final = logging.getLogger("tidewire.chat")
+
+
+CLAIM_INTERVAL: Final = 0.5
+"""Seconds between two attempts to take the database over from a server that is ending."""
 
 
 class ChatServer:
@@ -59,9 +63,6 @@ class ChatServer:
             stack.push_async_callback(self.provider.close)
             self.store = await Store.open(settings.database_url)
             stack.push_async_callback(self.store.close)
-            interrupted = await self.store.messages.interrupt_streaming()
-            if interrupted:
-                logger.warning("%d answers were cut off when the server last ended", interrupted)
             services = TurnServices(
                 store=self.store,
                 provider=self.provider,
@@ -69,9 +70,50 @@ class ChatServer:
                 slots=asyncio.Semaphore(settings.max_concurrent_turns),
                 max_history_messages=settings.max_history_messages,
             )
-            self.turns = Turns(services, MemoryLog())
-            stack.push_async_callback(self.turns.close, settings.shutdown_grace)
+            log = Log(
+                self.store.events,
+                LogLimits(retention=settings.log_retention, max_size=settings.log_max_size),
+            )
+            self.turns = Turns(services, log)
+            await self._claim(log, stack)
+            # Whoever drains the server has left nothing to interrupt.
+            stack.push_async_callback(self.turns.drain, 0.0)
             yield
+
+    async def _claim(self, log: Log, stack: AsyncExitStack) -> None:
+        """Open the log, and end what a crash has left: at once, or when the server before has ended."""
+        owns = await self.store.ownership.take()
+        if owns:
+            await self._end_abandoned()
+        await log.start(alone=owns)
+        stack.push_async_callback(log.close)
+        if not owns:
+            logger.warning("Another server uses the database: what it still writes is followed until it ends")
+            claiming = asyncio.create_task(self._take_over(log), name="claim")
+            stack.push_async_callback(_cancelled, claiming)
+
+    async def _take_over(self, log: Log) -> None:
+        while True:
+            await asyncio.sleep(CLAIM_INTERVAL)
+            try:
+                if await self.store.ownership.take():
+                    await self._end_abandoned()
+                    await log.own()
+                    logger.info("The other server has ended")
+                    return
+            except StoreError as error:
+                logger.warning("The database cannot be claimed yet: %s", error)
+
+    async def _end_abandoned(self) -> None:
+        await self.store.events.delete_orphans()
+        count = await self.turns.end_abandoned()
+        if count:
+            logger.warning("%d answers were cut off when the server last ended", count)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def choose_provider(settings: Settings) -> Provider:

@@ -99,13 +99,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=variable_name):
     max_history_messages: Annotated[
         int, Meta(ge=1, le=10_000), about("Messages of a conversation that the model gets to see.")
     ] = 200
+    log_retention: Annotated[
+        float,
+        Meta(ge=0, le=7 * 86400),
+        about(
+            "Seconds that a turn's events are kept after its end; who comes back later gets it as a whole."
+        ),
+    ] = 300.0
+    log_max_size: Annotated[
+        int,
+        Meta(ge=0, le=1 << 40),
+        about("Characters of ended turns' events that are kept; beyond it the oldest go first."),
+    ] = 64 << 20
     demo_delay: Annotated[
         float, Meta(ge=0, le=10), about("Seconds between two words of the demo provider.")
     ] = 0.03
     log_level: Annotated[LogLevel, about("The least severe messages to log.")] = "info"
     shutdown_grace: Annotated[
-        float, Meta(ge=0, le=300), about("Seconds for running turns to end before the server exits.")
+        float,
+        Meta(ge=0, le=300),
+        about("Seconds from SIGTERM to the exit; turns may run on for about three quarters of them."),
     ] = 10.0
+    shutdown_spread: Annotated[
+        float, Meta(ge=0, le=300), about("Seconds over which clients are told to reconnect before that.")
+    ] = 3.0
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Self:

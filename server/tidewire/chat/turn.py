@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -10,10 +12,12 @@ import msgspec
 from tidewire_protocol import ErrorCode
 
 from .answering import Answering, AnswerSettings
-from .events import Complete, Error, MessageEvent, Start, Stopped, Title
-from .models import Failure, Message
+from .events import Complete, Error, Start, Stopped, Title
+from .log import EventId
+from .models import Failure, Message, TextPart
 from .prompt import prompt_messages
 from .providers.base import Provider, ProviderError, ProviderTruncatedError
+from .recorder import Recorder
 from .store import Store, StoreError
 from .tools import Toolbox
 from .turn_states import OUTCOMES, TURN_MOVES, TurnState, TurnStep
@@ -22,6 +26,12 @@ from .usage import total
 logger: Final = logging.getLogger("tidewire.chat")
 
 MAX_TITLE: Final = 60  # characters
+
+STORE_RETRY: Final = 0.5
+"""Seconds between two attempts to store the end of a turn."""
+
+STORE_PATIENCE: Final = 5.0
+"""Seconds that whoever ends a turn waits for the database."""
 
 
 class TurnServices(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -44,33 +54,45 @@ class TurnRequest(msgspec.Struct, frozen=True, kw_only=True):
     answer: Message
     """The answer, stored as `streaming` and empty."""
     settings: AnswerSettings
+    again: str | None = None
+    """The message whose answer this one replaces, as it was asked for."""
+
+    @property
+    def sent_as(self) -> str | None:
+        """The client's id for what began the turn."""
+        return (self.user if self.again is None else self.answer).client_message_id
 
 
 class Turn:
     """Runs to its end by itself; `stop` and `interrupt` end it sooner.
 
     Args:
-        publish: takes the events, in order; `complete` is the last.
+        record: takes the events, in order; `complete` is the last.
+        on_end: is called just before readers see `complete`, or when that was given up.
     """
 
     def __init__(
-        self, request: TurnRequest, services: TurnServices, publish: Callable[[MessageEvent], object]
+        self, request: TurnRequest, services: TurnServices, record: Recorder, on_end: Callable[[], None]
     ) -> None:
         self.request = request
         self.state: TurnState = TurnState.QUEUED
         self._services = services
-        self._publish = publish
+        self._record = record
+        self._on_end = on_end
         self._answering = Answering(
             settings=request.settings,
             provider=services.provider,
             toolbox=services.toolbox,
-            publish=publish,
+            tool_runs=services.store.tool_runs,
+            record=record,
             conversation_id=request.user.conversation_id,
+            turn_id=self.id,
             owner=request.owner,
         )
         self._failure: Failure | None = None
         self._stopped_by: str | None = None
-        publish(self._start())
+        self._gave_up = asyncio.Event()
+        record.put_last(self._start())
         self._work = asyncio.create_task(self._converse(), name=f"answer {request.answer.id}")
         self._ending = asyncio.create_task(self._end(), name=f"turn {self.id}")
 
@@ -81,24 +103,59 @@ class Turn:
 
     @property
     def message(self) -> Message:
-        """The answer as far as it has come."""
+        """The answer as far as it has come; readers may not have seen all of it yet."""
         fold = self._answering.fold
         return msgspec.structs.replace(self.request.answer, parts=fold.parts, content=fold.content)
 
+    @property
+    def start(self) -> EventId:
+        """The id before the turn's first event."""
+        return self._record.start
+
+    @property
+    def position(self) -> EventId:
+        """The id of the last event that `message` holds."""
+        return self._record.position
+
+    async def recorded(self) -> None:
+        """Wait until readers may see what `message` holds now.
+
+        Raises:
+            StoreError: it cannot be stored.
+        """
+        await self._record.caught_up()
+
     async def ended(self) -> None:
-        """Wait until the turn is stored and has said `complete`."""
+        """Wait until the turn is stored and has said `complete`, or nothing of that can be done."""
         await asyncio.shield(self._ending)
 
-    async def stop(self, by: str) -> None:
-        """Stop answering, keep what is there, and return when the turn has ended."""
-        if self._work.cancel():
+    async def stop(self, by: str) -> bool:
+        """Stop answering, keep what is there, and return when the turn has ended.
+
+        False if it had come to its end before.
+
+        Raises:
+            StoreError: it was stopped, but its end cannot be stored yet.
+        """
+        stops = self._work.cancel()
+        if stops:
             self._stopped_by = self._stopped_by or by
-        await self.ended()
+        try:
+            async with asyncio.timeout(STORE_PATIENCE):
+                await self.ended()
+        except TimeoutError as error:
+            raise StoreError("The answer was stopped, but cannot be saved at the moment.") from error
+        return stops
 
     async def interrupt(self) -> None:
         """End because the server does, and return when the turn has ended."""
         self._work.cancel()
-        await self.ended()
+        try:
+            async with asyncio.timeout(STORE_PATIENCE):
+                await self.ended()
+        except TimeoutError:
+            self._gave_up.set()
+            await self.ended()
 
     # ---------- the work
 
@@ -117,7 +174,7 @@ class Turn:
         user = self.request.user
         title = title_of(user.content)
         if await self._services.store.conversations.set_title_if_absent(user.conversation_id, title):
-            self._publish(Title(title=title))
+            self._record.put(Title(title=title))
 
     # ---------- the end
 
@@ -125,21 +182,72 @@ class Turn:
         """Wait for the work to end in whatever way, store the answer, and say `complete`."""
         await asyncio.wait([self._work])
         self._conclude()
-        message = msgspec.structs.replace(
-            self.message,
-            status=OUTCOMES[self.state],
-            finish_reason=self._answering.finish_reason,
-            usage=total(self._answering.usages),
-            error=self._failure,
-        )
-        await self._save(message)
-        self._publish(
-            Complete(
+        try:
+            # The events first, so that what is stored of an answer is never more than the log tells.
+            await self._insist(self._record.caught_up)
+            message = await self._save()
+            complete = Complete(
                 message_id=message.id,
                 status=OUTCOMES[self.state],
                 finish_reason=message.finish_reason,
                 usage=message.usage,
             )
+            self._record.put_last(complete, self._on_end)
+            await self._insist(self._record.caught_up)
+        except StoreError as error:
+            logger.error("Turn %s ends without being stored; the next start will: %s", self.id, error)
+            self._on_end()
+
+    async def _insist(self, store: Callable[[], Awaitable[object]]) -> None:
+        """Store something, however long the database takes.
+
+        Raises:
+            StoreError: it failed, and the server cannot wait any longer.
+        """
+        while True:
+            try:
+                await store()
+                return
+            except StoreError as error:
+                if self._gave_up.is_set():
+                    raise
+                logger.error("The end of turn %s is not stored yet: %s", self.id, error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._gave_up.wait(), STORE_RETRY)
+
+    async def _save(self) -> Message:
+        """Store the answer, or at least its text, and give it.
+
+        Raises:
+            StoreError: it cannot be stored, and the server cannot wait any longer.
+        """
+        message = self._finished(self.message)
+        if await self._is_saved(message):
+            return message
+        self._fail(TurnStep.FAIL, "INTERNAL_SERVER_ERROR", "The answer cannot be saved.", False)
+        text = [TextPart(content=message.content)] if message.content else []
+        message = self._finished(msgspec.structs.replace(message, parts=text))
+        await self._is_saved(message)
+        return message
+
+    async def _is_saved(self, message: Message) -> bool:
+        try:
+            await self._insist(partial(self._services.store.messages.save, message))
+        except StoreError:
+            raise
+        # Whatever it is, such as arguments nested too deeply to be written: readers wait for `complete`.
+        except Exception as error:
+            logger.error("The answer of turn %s cannot be stored: %s", self.id, error, exc_info=error)
+            return False
+        return True
+
+    def _finished(self, message: Message) -> Message:
+        return msgspec.structs.replace(
+            message,
+            status=OUTCOMES[self.state],
+            finish_reason=self._answering.finish_reason,
+            usage=total(self._answering.usages),
+            error=self._failure,
         )
 
     def _start(self) -> Start:
@@ -148,7 +256,7 @@ class Turn:
             turn_id=self.id,
             message_id=self.request.answer.id,
             user_message_id=user.id,
-            client_message_id=user.client_message_id,
+            client_message_id=self.request.sent_as,
             model=self.request.settings.model,
         )
 
@@ -184,21 +292,12 @@ class Turn:
             self._fail(TurnStep.INTERRUPT, "SERVICE_UNAVAILABLE", message, retryable=True)
         else:
             self._move(TurnStep.STOP)
-            self._publish(Stopped(by=self._stopped_by))
-
-    async def _save(self, message: Message) -> None:
-        try:
-            await self._services.store.messages.save(message)
-        # Whatever it is, such as arguments nested too deeply to be written: readers wait for `complete`.
-        except Exception as error:
-            logger.error("The answer of turn %s was not stored: %s", self.id, error, exc_info=error)
-            text = "The answer could not be saved."
-            self._fail(TurnStep.FAIL, "SERVICE_UNAVAILABLE", text, retryable=True)
+            self._record.put_last(Stopped(by=self._stopped_by))
 
     def _fail(self, step: TurnStep, code: ErrorCode, message: str, retryable: bool) -> None:
         self._move(step)
         self._failure = Failure(code=code, message=message, retryable=retryable)
-        self._publish(Error(code=code, message=message, retryable=retryable))
+        self._record.put_last(Error(code=code, message=message, retryable=retryable))
 
     def _move(self, step: TurnStep) -> None:
         self.state = TURN_MOVES[self.state, step]

@@ -2,48 +2,52 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Final
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from tidewire import RPCError, Tracked, tracked
+from tidewire import RPCError, Tracked
 
 from .answering import AnswerSettings
-from .events import Complete, MessageEvent, Snapshot
-from .log import Channel, EventId, MemoryLog
+from .events import MessageEvent
+from .log import Channel, EventId, Log
 from .models import Message, TextPart
-from .store import ConversationGoneError, DuplicateClientMessageError
+from .readers import SNAPSHOTS, Picture, Place, Readers
+from .recorder import Recorder
+from .recovery import close_turn, open_turns
+from .store import ConversationBusyError, ConversationGoneError, DuplicateClientMessageError, MessageGoneError
 from .turn import Turn, TurnRequest, TurnServices
+
+SEARCHED: Final = 100
+"""Messages among which a turn is looked for that the log no longer knows."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user sends."""
+    """What a user sends: a new message, or the wish for another answer to an old one."""
 
     owner: str
     conversation_id: str
-    text: str
+    text: str | None
+    """None keeps the old message's."""
     client_message_id: str | None
     settings: AnswerSettings
-
-
-class _Place(msgspec.Struct, frozen=True):
-    """Where a reader goes on: after an event in the log, or in what is stored of a turn."""
-
-    turn_id: str
-    after: EventId
+    again: str | None = None
+    """The id of the message to be answered again, or of its answer."""
 
 
 class Turns:
     """Starts turns, at most one at a time in a conversation, and attaches readers to them."""
 
-    def __init__(self, services: TurnServices, log: MemoryLog) -> None:
+    def __init__(self, services: TurnServices, log: Log) -> None:
         self._services = services
         self._log = log
+        self._readers = Readers(services.store, log)
         self._active: dict[str, Turn] = {}
-        self._attaching: set[asyncio.Task[_Place]] = set()
+        self._attaching: set[asyncio.Task[Place]] = set()
         # A send looks at what is there and then changes it, and waits for the database in between.
         self._gates: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -51,11 +55,37 @@ class Turns:
         """The turn that is under way in a conversation."""
         return self._active.get(conversation_id)
 
-    def position(self, conversation_id: str) -> str:
-        """The id of the newest event in a conversation with an active turn."""
-        channel = self._log.find(conversation_id)
-        assert channel is not None
-        return str(channel.last)
+    async def picture(self, conversation_id: str, *, limit: int, cursor: str | None = None) -> Picture:
+        """A conversation's newest messages, or those before `cursor`, and what is under way.
+
+        Raises:
+            BadCursorError: as `Messages.page`.
+            StoreError: the database failed.
+        """
+        async with self._log.channel(conversation_id) as channel:
+            while True:
+                turn = self._active.get(conversation_id)
+                if turn is None:
+                    live, position = None, EventId(channel.epoch, channel.written)
+                else:
+                    live, position = turn.message, turn.position
+                    # Nobody is to see what could still be lost.
+                    await turn.recorded()
+                page = await self._services.store.messages.page(conversation_id, limit=limit, cursor=cursor)
+                # What was read before a turn began or ended does not fit what is true after it.
+                if turn is not self._active.get(conversation_id):
+                    continue
+                # One may also have done both.
+                if turn is None and position.number != channel.written:
+                    continue
+                messages = [live if live and message.id == live.id else message for message in page.items]
+                if turn is None and messages and messages[-1].status == "streaming":
+                    messages[-1], position = await self._readers.answer_so_far(messages[-1])
+                return Picture(messages=messages, next_cursor=page.next_cursor, turn=turn, position=position)
+
+    async def _position(self, conversation_id: str) -> EventId:
+        async with self._log.channel(conversation_id) as channel:
+            return EventId(channel.epoch, channel.written)
 
     async def stream(
         self, question: Question, last_event_id: str | None
@@ -63,57 +93,110 @@ class Turns:
         """Attach to the turn that answers `question`; start it if it is new. Gives its events.
 
         A turn is started only if this is no continuation (`last_event_id`), no repetition (its
-        client message id is known, or its text is what the active turn answers), and no other
+        client message id is known, or it asks for what the active turn answers), and no other
         turn is active.
 
         Raises:
-            RPCError: CONFLICT, another turn is active; NOT_FOUND, the conversation is gone, or
-                nothing is known of the turn to be continued.
+            RPCError: CONFLICT, another turn is active; NOT_FOUND, the conversation or the message to
+                be answered again is gone, or nothing is known of the turn to be continued.
+            StoreError: the database failed; no turn was started.
         """
         # A turn that is stored has to run, even if its caller goes away in between.
         attaching = asyncio.create_task(self._attach(question, last_event_id))
         self._attaching.add(attaching)
         attaching.add_done_callback(self._attaching.discard)
         place = await asyncio.shield(attaching)
-        channel = self._log.find(question.conversation_id)
-        if channel is not None and channel.has(place.after):
-            return _follow(channel, place)
-        return _replay(await self._services.store.messages.turn(place.turn_id), place.after)
+        has_cursor = last_event_id is not None
+        return self._readers.turn(question.conversation_id, place, has_cursor=has_cursor)
+
+    async def watch(
+        self, conversation_id: str, last_event_id: str | None
+    ) -> AsyncIterator[Tracked[MessageEvent]]:
+        """Give the events of every turn of a conversation, after `last_event_id`, or from now on.
+
+        What is not kept any more after that id is given as snapshots of the newest messages, and so is
+        an answer under way to a reader that comes without an id.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        after: EventId | None = await self._position(conversation_id)
+        first = SNAPSHOTS
+        if last_event_id is not None:
+            after = EventId.parse(last_event_id)
+        elif conversation_id in self._active:
+            after, first = None, 1
+
+        def picture(limit: int) -> Awaitable[Picture]:
+            return self.picture(conversation_id, limit=limit)
+
+        return self._readers.conversation(conversation_id, after, picture, first=first)
 
     async def stop(self, conversation_id: str, by: str) -> bool:
-        """Stop the active turn and wait until it has ended; False if there is none."""
-        async with self._gate(conversation_id):  # a turn that is just beginning is stopped as well
-            turn = self._active.get(conversation_id)
+        """Stop the active turn and wait until it has ended; False if there is none.
+
+        Raises:
+            RPCError: CONFLICT, it is another server's.
+            StoreError: it was stopped, but its end cannot be stored yet.
+        """
+        turn = self._active.get(conversation_id)
         if turn is None:
-            return False
-        await turn.stop(by)
-        return True
+            async with self._gate(conversation_id):  # a turn that is just beginning is stopped as well
+                turn = self._active.get(conversation_id)
+        if turn is not None:
+            return await turn.stop(by)
+        if await self._services.store.messages.turn_under_way(conversation_id) is not None:
+            raise RPCError("CONFLICT", "The answer is being written by a server that is about to end")
+        return False
 
     async def forget(self, conversation_id: str) -> None:
         """Stop the active turn of a conversation that was deleted, and drop its events."""
         await self.stop(conversation_id, by="deletion")
-        self._log.forget(conversation_id)
+        await self._services.store.events.delete(conversation_id)
 
-    async def close(self, grace: float) -> None:
+    async def drain(self, grace: float) -> None:
         """Let turns end by themselves for `grace` seconds, then interrupt what is left."""
-        if self._attaching:
-            await asyncio.wait(self._attaching)
-        if self._active:
-            waiting = [asyncio.ensure_future(turn.ended()) for turn in self._active.values()]
-            await asyncio.wait(waiting, timeout=grace)
-        await asyncio.gather(*(turn.interrupt() for turn in self._active.values()))
-        self._log.close()
+        deadline = asyncio.get_running_loop().time() + grace
+        while self._attaching or self._active:
+            if self._attaching:
+                await asyncio.wait(self._attaching)
+                continue
+            turns = list(self._active.values())
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                await asyncio.gather(*(turn.interrupt() for turn in turns))
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await asyncio.gather(*(turn.ended() for turn in turns))
+
+    async def end_abandoned(self) -> int:
+        """End what other servers left under way when they ended; gives the number of turns.
+
+        To be called when there can be no other server on this database.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        count = 0
+        for conversation_id, turn_id in await open_turns(self._services.store):
+            # A turn that is just beginning here is not abandoned.
+            async with self._gate(conversation_id):
+                if conversation_id not in self._active:
+                    await self._close(conversation_id, turn_id)
+                    count += 1
+        return count
 
     # ---------- which turn
 
-    async def _attach(self, question: Question, last_event_id: str | None) -> _Place:
+    async def _attach(self, question: Question, last_event_id: str | None) -> Place:
         async with self._gate(question.conversation_id):
             return await self._find(question, last_event_id) or await self._begin(question)
 
     def _gate(self, conversation_id: str) -> asyncio.Lock:
         return self._gates.setdefault(conversation_id, asyncio.Lock())
 
-    async def _find(self, question: Question, last_event_id: str | None) -> _Place | None:
+    async def _find(self, question: Question, last_event_id: str | None) -> Place | None:
         if last_event_id is not None:
             return await self._find_continued(question, last_event_id)
         if question.client_message_id is not None:
@@ -121,135 +204,161 @@ class Turns:
                 question.conversation_id, question.client_message_id
             )
             if sent is not None:
-                return self._start_of(question.conversation_id, sent.turn_id)
+                return await self._start_of(question.conversation_id, sent.turn_id)
         active = self._active.get(question.conversation_id)
         if active is None:
             return None
-        if active.request.user.content != question.text:
-            raise RPCError("CONFLICT", "Another message is being answered in this conversation")
-        return self._start_of(question.conversation_id, active.id)
+        if not _is_asked_by(active.request, question):
+            raise _busy()
+        return Place(active.id, active.start)
 
-    async def _find_continued(self, question: Question, last_event_id: str) -> _Place:
+    async def _start_of(self, conversation_id: str, turn_id: str) -> Place:
+        active = self._active.get(conversation_id)
+        if active is not None and active.id == turn_id:
+            # Its first event may not be written yet.
+            return Place(turn_id, active.start)
+        return await self._readers.start_of(conversation_id, turn_id)
+
+    async def _find_continued(self, question: Question, last_event_id: str) -> Place:
         """Find the turn that a reader has seen up to `last_event_id`. Never starts one."""
+        conversation_id, messages = question.conversation_id, self._services.store.messages
         event_id = EventId.parse(last_event_id)
-        channel = self._log.find(question.conversation_id)
-        if event_id is not None and channel is not None and (entry := channel.entry(event_id)) is not None:
-            return _Place(entry.turn_id, event_id)
-        for message in reversed(
-            await self._services.store.messages.history(question.conversation_id, limit=100)
-        ):
-            if event_id is not None and message.turn_id == event_id.epoch:
-                return _Place(message.turn_id, event_id)
-            if message.role == "user" and _is_same(message, question):
-                return self._start_of(question.conversation_id, message.turn_id)
+        if event_id is not None and (place := await self._readers.place(conversation_id, event_id)):
+            return place
+        if event_id is not None:
+            for message in await messages.turn(event_id.epoch):
+                if message.conversation_id == conversation_id:
+                    return self._place_in_store(conversation_id, event_id)
+        # The event is no longer kept; what it was about can still be known.
+        if question.client_message_id is not None:
+            sent = await messages.by_client_message_id(conversation_id, question.client_message_id)
+            if sent is not None:
+                return await self._start_of(conversation_id, sent.turn_id)
+        else:
+            for message in reversed(await messages.history(conversation_id, limit=SEARCHED)):
+                if _is_what_was_sent(message, question):
+                    return await self._start_of(conversation_id, message.turn_id)
         raise RPCError("NOT_FOUND", "Nothing is known of the turn to be continued")
 
-    def _start_of(self, conversation_id: str, turn_id: str) -> _Place:
-        channel = self._log.find(conversation_id)
-        start = None if channel is None else channel.start_of(turn_id)
-        return _Place(turn_id, start or EventId(turn_id, 0))
+    def _place_in_store(self, conversation_id: str, event_id: EventId) -> Place:
+        """Where to go on in a turn that was given as a whole; from its start if it is under way."""
+        active = self._active.get(conversation_id)
+        if active is not None and active.id == event_id.epoch:
+            return Place(active.id, active.start)
+        return Place(event_id.epoch, event_id)
 
     # ---------- starting one
 
-    async def _begin(self, question: Question) -> _Place:
-        request = _request(question)
+    async def _begin(self, question: Question) -> Place:
+        channel = await self._log.join(question.conversation_id)
         try:
-            await self._services.store.messages.begin_turn(request.user, request.answer)
+            request, newest = await self._store(question)
         except DuplicateClientMessageError:
-            # Another process was faster.
+            # Another server was faster.
+            self._log.leave(channel)
             place = await self._find(question, None)
             assert place is not None
             return place
+        except ConversationBusyError as busy:
+            self._log.leave(channel)
+            return await self._begin_elsewhere(question, busy.turn_id)
+        except BaseException:
+            self._log.leave(channel)
+            raise
+        channel.others_wrote(newest)
+        return self._start(request, channel)
+
+    async def _begin_elsewhere(self, question: Question, turn_id: str) -> Place:
+        """Attach to another server's turn if it is what the question asks for; end it if there is none."""
+        conversation_id = question.conversation_id
+        if self._log.alone:
+            await self._close(conversation_id, turn_id)
+            return await self._begin(question)
+        for message in await self._services.store.messages.turn(turn_id):
+            if question.again is None and message.role == "user" and message.content == question.text:
+                return await self._readers.start_of(conversation_id, turn_id)
+        raise _busy()
+
+    async def _close(self, conversation_id: str, turn_id: str) -> None:
+        services = self._services
+        await close_turn(
+            services.store, conversation_id, turn_id, max_history_messages=services.max_history_messages
+        )
+
+    async def _store(self, question: Question) -> tuple[TurnRequest, int]:
+        answer = _answer(question)
+        messages = self._services.store.messages
+        try:
+            if question.again is not None:
+                user, newest = await messages.begin_again(question.again, question.text, answer)
+            else:
+                user = _user(question, answer)
+                newest = await messages.begin_turn(user, answer)
         except ConversationGoneError:
             raise RPCError("NOT_FOUND", "There is no such conversation") from None
-        channel = self._log.open(question.conversation_id)
-        place = _Place(request.answer.turn_id, channel.last)
-        publish = self._publisher(question.conversation_id, request.answer.turn_id, channel)
-        self._active[question.conversation_id] = Turn(request, self._services, publish)
-        return place
+        except MessageGoneError:
+            raise RPCError("NOT_FOUND", "There is no such message in this conversation") from None
+        request = TurnRequest(
+            owner=question.owner, user=user, answer=answer, settings=question.settings, again=question.again
+        )
+        return request, newest
 
-    def _publisher(
-        self, conversation_id: str, turn_id: str, channel: Channel
-    ) -> Callable[[MessageEvent], None]:
-        def publish(event: MessageEvent) -> None:
+    def _start(self, request: TurnRequest, channel: Channel) -> Place:
+        conversation_id, turn_id = request.answer.conversation_id, request.answer.turn_id
+
+        def end() -> None:
             # Before anybody reads `complete`, so that the next message is not a conflict.
-            if isinstance(event, Complete):
-                del self._active[conversation_id]
-                self._log.release(conversation_id)
-            channel.append(turn_id, event)
+            if self._active.pop(conversation_id, None) is not None:
+                self._log.leave(channel)
 
-        return publish
-
-
-def _is_same(message: Message, question: Question) -> bool:
-    if question.client_message_id is not None:
-        return message.client_message_id == question.client_message_id
-    return message.content == question.text
+        turn = Turn(request, self._services, Recorder(channel, turn_id), end)
+        self._active[conversation_id] = turn
+        return Place(turn_id, turn.start)
 
 
-def _request(question: Question) -> TurnRequest:
-    turn_id, now = uuid.uuid4().hex, datetime.now(UTC)
-    user = Message(
+def _busy() -> RPCError:
+    return RPCError("CONFLICT", "Another message is being answered in this conversation")
+
+
+def _is_what_was_sent(message: Message, question: Question) -> bool:
+    if question.again is not None:
+        return message.id == question.again
+    return message.role == "user" and message.content == question.text
+
+
+def _is_asked_by(request: TurnRequest, question: Question) -> bool:
+    """Whether a turn answers just this."""
+    if question.again != request.again:
+        return False
+    return question.text is None or question.text == request.user.content
+
+
+def _user(question: Question, answer: Message) -> Message:
+    assert question.text is not None
+    return Message(
         id=uuid.uuid4().hex,
         conversation_id=question.conversation_id,
-        turn_id=turn_id,
+        turn_id=answer.turn_id,
         role="user",
         status="ok",
         content=question.text,
         parts=[TextPart(content=question.text)],
-        created_at=now,
+        created_at=answer.created_at,
         client_message_id=question.client_message_id,
     )
-    answer = Message(
+
+
+def _answer(question: Question) -> Message:
+    return Message(
         id=uuid.uuid4().hex,
         conversation_id=question.conversation_id,
-        turn_id=turn_id,
+        turn_id=uuid.uuid4().hex,
         role="assistant",
         status="streaming",
         content="",
         parts=[],
-        created_at=now,
+        created_at=datetime.now(UTC),
         model=question.settings.model,
-    )
-    return TurnRequest(owner=question.owner, user=user, answer=answer, settings=question.settings)
-
-
-# ---------- reading
-
-
-async def _follow(channel: Channel, place: _Place) -> AsyncIterator[Tracked[MessageEvent]]:
-    """Give a turn's events from the log, until its `complete`."""
-    last = channel.entry(place.after)
-    if last is not None and last.turn_id == place.turn_id and isinstance(last.event, Complete):
-        return
-    async with aclosing(channel.follow(place.after)) as entries:
-        async for entry in entries:
-            if entry.turn_id == place.turn_id:
-                yield tracked(str(entry.id), entry.event)
-                if isinstance(entry.event, Complete):
-                    return
-
-
-async def _replay(messages: list[Message], after: EventId) -> AsyncIterator[Tracked[MessageEvent]]:
-    """Give what is stored of a turn whose events are gone: the answer as a whole, and `complete`.
-
-    Their ids are the turn's own, `<turnId>.1` and `.2`, so that this too can be continued.
-    """
-    answer = next((message for message in messages if message.role == "assistant"), None)
-    if answer is None:
-        raise RPCError("NOT_FOUND", "The answer was deleted")
-    snapshot_id, complete_id = EventId(answer.turn_id, 1), EventId(answer.turn_id, 2)
-    if after < snapshot_id:
-        yield tracked(str(snapshot_id), Snapshot(message=answer, up_to=str(snapshot_id)))
-    if after < complete_id:
-        yield tracked(str(complete_id), _complete(answer))
-
-
-def _complete(answer: Message) -> Complete:
-    return Complete(
-        message_id=answer.id,
-        # Only another process can still be writing what this one knows nothing of.
-        status="interrupted" if answer.status == "streaming" else answer.status,
-        finish_reason=answer.finish_reason,
-        usage=answer.usage,
+        # A new message carries the id itself; an old one keeps its own.
+        client_message_id=None if question.again is None else question.client_message_id,
     )

@@ -209,7 +209,7 @@ async def test_a_failure_while_turns_end_does_not_leave_the_database_open(
     async def fail(*_: Any) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Turns, "close", fail)
+    monkeypatch.setattr(Turns, "drain", fail)
     chat = ChatServer(settings, provider=scripted)
     with pytest.raises(RuntimeError, match="a bug"):
         async with chat.running():
@@ -225,7 +225,7 @@ async def test_a_failure_at_the_start_does_not_leave_the_database_open(
     async def fail(*_: Any) -> None:
         raise StoreError("The database is busy or unavailable.")
 
-    monkeypatch.setattr(Messages, "interrupt_streaming", fail)
+    monkeypatch.setattr(Messages, "streaming_turns", fail)
     chat = ChatServer(settings, provider=scripted)
     with pytest.raises(StoreError):
         async with chat.running():

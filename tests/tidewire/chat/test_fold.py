@@ -21,7 +21,7 @@ from tidewire.chat.events import (
     ToolCallStart,
     UsageReport,
 )
-from tidewire.chat.fold import Fold
+from tidewire.chat.fold import TOOL_CUT_OFF, Fold
 from tidewire.chat.models import Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
 
 
@@ -99,9 +99,8 @@ def test_a_tool_call_stands_where_it_began_and_splits_the_text() -> None:
 
 
 def test_calls_belong_to_the_round_in_which_they_began() -> None:
-    fold = folded(begin("1"))
-    fold.round += 1
-    fold.apply(begin("2"))
+    usage = UsageReport(input_tokens=1, output_tokens=1, estimated=False)
+    fold = folded(begin("1"), usage, begin("2"))
     assert [part.round for part in fold.parts if isinstance(part, ToolCallPart)] == [0, 1]
 
 
@@ -143,6 +142,21 @@ def test_what_was_given_out_does_not_change_later() -> None:
     for event in (complete("1"), TextDelta(content="b")):
         fold.apply(event)
     assert before == [TextPart(content="a"), ToolCallPart(tool_call_id="1", tool_name="f", round=0)]
+
+
+@pytest.mark.parametrize(("pieces", "args"), [([], None), (['{"x":', "1}"], {"x": 1}), (['{"x'], '{"x')])
+def test_a_call_that_was_cut_off_has_its_arguments_and_says_so(pieces: list[str], args: Any) -> None:
+    fold = folded(begin("1"), *(arguments("1", piece) for piece in pieces))
+    event = fold.cut_off("1")
+    assert (event.tool_call_id, event.tool_name, event.args) == ("1", "f", args)
+    assert (event.result, event.is_error) == (TOOL_CUT_OFF, True)
+    [before] = fold.parts
+    assert isinstance(before, ToolCallPart)
+    assert not before.done
+    fold.apply(event)
+    [part] = fold.parts
+    assert isinstance(part, ToolCallPart)
+    assert (part.args, part.result, part.is_error, part.done) == (args, TOOL_CUT_OFF, True, True)
 
 
 # ---------- any sequence

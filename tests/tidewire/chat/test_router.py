@@ -53,7 +53,8 @@ async def test_a_conversation_is_created_found_renamed_and_deleted(client: Clien
     created = await client.mutate("conversations.create", {"title": "Tides"})
     assert created.keys() == {"id", "title", "createdAt", "updatedAt"}
     identified = {"conversationId": created["id"]}
-    assert await client.query("conversations.get", identified) == {"conversation": created, "messages": []}
+    empty = {"conversation": created, "messages": [], "upTo": f"{created['id'][:8]}.0"}
+    assert await client.query("conversations.get", identified) == empty
     renamed = await client.mutate("conversations.rename", {**identified, "title": "Ebb"})
     assert (renamed["id"], renamed["title"]) == (created["id"], "Ebb")
     assert await client.mutate("conversations.delete", identified) == {"deleted": True}
@@ -531,7 +532,9 @@ async def test_a_database_that_fails_is_a_typed_error_and_the_server_lives(
     with monkeypatch.context() as broken:
         broken.setattr(getattr(chat.store, part), method, fail)
         error = await refusal(client, path, {**named, **input})
-    assert (error.code, str(error)) == ("SERVICE_UNAVAILABLE", "The database is busy or unavailable.")
+    # By a 5xx code a subscription over HTTP would be repeated by itself, and the message sent again.
+    code = "TIMEOUT" if path.endswith(".streamMessage") else "SERVICE_UNAVAILABLE"
+    assert (error.code, str(error)) == (code, "The database is busy or unavailable.")
     assert await send(client, conversation)
 
 
@@ -549,4 +552,4 @@ async def test_a_turn_that_cannot_be_replayed_fails_on_its_own_call(
         monkeypatch.setattr(chat.store.messages, "turn", fail)
         with pytest.raises(CallError) as caught:
             await send(client, conversation, clientMessageId="1")
-        assert caught.value.code == "SERVICE_UNAVAILABLE"
+        assert caught.value.code == "TIMEOUT"

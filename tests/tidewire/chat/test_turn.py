@@ -29,6 +29,8 @@ from tidewire.chat.events import (
     ToolCallStart,
     UsageReport,
 )
+from tidewire.chat.fold import TOOL_CUT_OFF
+from tidewire.chat.log import Channel, Log
 from tidewire.chat.models import Failure, Message, TextPart, ToolCallPart, Usage
 from tidewire.chat.providers import (
     Finish,
@@ -40,6 +42,7 @@ from tidewire.chat.providers import (
     ToolCallArguments,
     ToolCallBegin,
 )
+from tidewire.chat.recorder import Recorder
 from tidewire.chat.store import Store, StoreError
 from tidewire.chat.tools import Tool, Toolbox, ToolContext, ToolError, tool
 from tidewire.chat.turn import Turn, TurnRequest, TurnServices, title_of
@@ -52,12 +55,36 @@ OVERLOADED = ProviderError(
 CUT = ProviderTruncatedError("BAD_GATEWAY", "The model broke off.", retryable=True)
 
 
+class Heard(Recorder):
+    """Keeps what a turn records, as it does."""
+
+    def __init__(self, channel: Channel, turn_id: str, changed: asyncio.Event) -> None:
+        super().__init__(channel, turn_id)
+        self.events: list[MessageEvent] = []
+        self._changed = changed
+
+    def put(self, event: MessageEvent) -> None:
+        super().put(event)
+        self._note(event)
+
+    def put_last(self, event: MessageEvent, on_written: Callable[[], None] | None = None) -> None:
+        super().put_last(event, on_written)
+        self._note(event)
+
+    def _note(self, event: MessageEvent) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+
 class Stage:
     """Runs turns on one database, and keeps what each of them says."""
 
     def __init__(self, store: Store, provider: ScriptedProvider) -> None:
         self.store = store
         self.provider = provider
+        self.log = Log(store.events)
+        self.ended: list[str] = []
+        """The turns that said so, in order."""
         self.events: dict[str, list[MessageEvent]] = {}
         self.turns: list[Turn] = []
         self.changed = asyncio.Event()
@@ -84,14 +111,16 @@ class Stage:
             slots=self.slots,
             max_history_messages=self.max_history_messages,
         )
-        heard = self.events[user.turn_id] = []
+        channel = await self.log.join(conversation_id)
+        heard = Heard(channel, user.turn_id, self.changed)
+        self.events[user.turn_id] = heard.events
 
-        def publish(event: MessageEvent) -> None:
-            heard.append(event)
-            self.changed.set()
+        def end() -> None:
+            self.ended.append(user.turn_id)
+            self.log.leave(channel)
 
         request = TurnRequest(owner="ann", user=user, answer=answer, settings=settings)
-        self.turns.append(Turn(request, services, publish))
+        self.turns.append(Turn(request, services, heard, end))
         return self.turns[-1]
 
     async def play(self, *scripts: Iterable[Step], **options: Any) -> tuple[list[MessageEvent], Message]:
@@ -139,10 +168,12 @@ def message(conversation_id: str, turn_id: str, role: Any, content: str) -> Mess
 async def stage(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[Stage]:
     store = await Store.open(database_url)
     stage = Stage(store, scripted)
+    await stage.log.start(alone=True)
     yield stage
     async with asyncio.timeout(WAIT_SECONDS):
         for turn in stage.turns:
             await turn.ended()
+        await stage.log.close()
     await store.close()
     assert scripted.open_streams == 0
 
@@ -363,7 +394,8 @@ async def interrupt_queued(stage: Stage) -> Turn:
 SHUT_DOWN = Error(code="SERVICE_UNAVAILABLE", message="The server was shut down.", retryable=True)
 FAILED = Error(code="SERVICE_UNAVAILABLE", message="The model is overloaded.", retryable=True)
 BROKE_OFF = Error(code="BAD_GATEWAY", message="The model broke off.", retryable=True)
-NOT_SAVED = Error(code="SERVICE_UNAVAILABLE", message="The answer could not be saved.", retryable=True)
+NOT_SAVED = Error(code="INTERNAL_SERVER_ERROR", message="The answer cannot be saved.", retryable=False)
+NOT_SAVED_FAILURE = Failure(code=NOT_SAVED.code, message=NOT_SAVED.message, retryable=NOT_SAVED.retryable)
 STOPPED = Stopped(by="ann")
 
 QUEUED, RUNNING, COMPLETE = TurnState.QUEUED, TurnState.RUNNING, TurnState.COMPLETE
@@ -401,18 +433,22 @@ async def test_a_turn_moves_as_the_table_says(stage: Stage, name: str) -> None:
 async def test_an_answer_that_cannot_be_saved_is_an_error_however_it_ended(
     stage: Stage, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scenario, states, said, _ = MOVES[name]
+    scenario, states, said, kept = MOVES[name]
+    save = stage.store.messages.save
     unsaved: list[TurnState] = []
 
-    async def save(message: Message) -> bool:
+    async def save_text(message: Message) -> bool:
+        if message.status == "error" and message.error == NOT_SAVED_FAILURE:
+            return await save(message)
         unsaved.append(stage.turns[-1].state)
-        raise StoreError("The database is busy or unavailable.")
+        raise ValueError("no such character")
 
-    monkeypatch.setattr(stage.store.messages, "save", save)
+    monkeypatch.setattr(stage.store.messages, "save", save_text)
     turn = await scenario(stage)
     await turn.ended()
     events = stage.events[turn.id]
     assert (unsaved, turn.state) == ([states[-1]], TurnState.ERROR)
+    assert [(await stage.stored(turn)).content, (await stage.stored(turn)).status] == [kept, "error"]
     ends = [event for event in events if isinstance(event, Error | Stopped | Complete)]
     assert ends[:-1] == [*said, NOT_SAVED]
     assert isinstance(events[-1], Complete)
@@ -525,7 +561,7 @@ async def test_stopping_mid_arguments_keeps_the_call_as_far_as_it_came(stage: St
     ]
 
 
-async def test_stopping_ends_an_async_tool_and_leaves_its_call_undone(stage: Stage) -> None:
+async def test_stopping_ends_an_async_tool_and_reports_its_call_as_cut_off(stage: Stage) -> None:
     running, cancelled = asyncio.Event(), asyncio.Event()
 
     @tool
@@ -546,7 +582,7 @@ async def test_stopping_ends_an_async_tool_and_leaves_its_call_undone(stage: Sta
     assert cancelled.is_set()
     parts = [part for part in (await stage.stored(turn)).parts if isinstance(part, ToolCallPart)]
     assert [(part.tool_call_id, part.done, part.result) for part in parts] == [
-        ("1", False, None),
+        ("1", True, TOOL_CUT_OFF),
         ("2", True, 2),
     ]
 
@@ -619,6 +655,7 @@ async def test_a_turn_completes_even_if_its_answer_cannot_be_written_down(
     stage.provider.script(text("a"))
     turn = await stage.start()
     await turn.ended()
+    assert stage.ended == [turn.id]
     assert NOT_SAVED in stage.events[turn.id]
     assert isinstance(stage.events[turn.id][-1], Complete)
     assert "no such character" in caplog.text

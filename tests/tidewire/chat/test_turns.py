@@ -11,7 +11,7 @@ from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
 from tidewire import RPCError, Tracked
 from tidewire.chat.answering import AnswerSettings
 from tidewire.chat.events import Complete, MessageEvent, Snapshot, Start, Stopped, TextDelta
-from tidewire.chat.log import MemoryLog
+from tidewire.chat.log import Log, LogLimits
 from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
 from tidewire.chat.store import Store, StoreError
@@ -25,13 +25,11 @@ Events = list[Tracked[MessageEvent]]
 class House:
     """Turns on a database, with one conversation."""
 
-    def __init__(
-        self, store: Store, provider: ScriptedProvider, conversation_id: str, *, retention: float = 60
-    ) -> None:
+    def __init__(self, store: Store, provider: ScriptedProvider, conversation_id: str) -> None:
         self.store = store
         self.provider = provider
         self.conversation_id = conversation_id
-        self.log = MemoryLog(retention)
+        self.log = Log(store.events, LogLimits(retention=0))
         services = TurnServices(
             store=store,
             provider=provider,
@@ -72,6 +70,11 @@ class House:
     async def messages(self) -> list[Message]:
         return await self.store.messages.history(self.conversation_id, limit=100)
 
+    async def close(self, grace: float = 0) -> None:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await self.turns.drain(grace)
+            await self.log.close()
+
 
 async def read(events: AsyncIterator[Tracked[MessageEvent]]) -> Events:
     async with asyncio.timeout(WAIT_SECONDS):
@@ -86,9 +89,9 @@ def said(events: Events) -> str:
 async def house(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[House]:
     store = await Store.open(database_url)
     house = House(store, scripted, (await store.conversations.create("ann", "Title")).id)
+    await house.log.start(alone=True)
     yield house
-    async with asyncio.timeout(WAIT_SECONDS):
-        await house.turns.close(grace=0)
+    await house.close()
     await store.close()
 
 
@@ -203,10 +206,11 @@ class SlowBeginning:
         self._begin_turn = house.store.messages.begin_turn
         monkeypatch.setattr(house.store.messages, "begin_turn", self._begin)
 
-    async def _begin(self, user: Message, answer: Message) -> None:
-        await self._begin_turn(user, answer)
+    async def _begin(self, user: Message, answer: Message) -> int:
+        newest = await self._begin_turn(user, answer)
         self.stored.set()
         await self.gate.wait()
+        return newest
 
 
 @pytest.fixture
@@ -244,11 +248,23 @@ async def test_a_deletion_that_comes_while_a_turn_begins_stops_it(
     house.provider.script([asyncio.Event()])
     sending = asyncio.create_task(house.send())
     await beginning.stored.wait()
+    await house.store.conversations.delete("ann", house.conversation_id)
     forgetting = asyncio.create_task(house.turns.forget(house.conversation_id))
     await asyncio.sleep(0)
     beginning.gate.set()
+    reading = asyncio.create_task(read(await sending))
     await forgetting
-    assert isinstance((await read(await sending))[-2].data, Stopped)
+    assert isinstance((await reading)[-2].data, Stopped)
+
+
+async def test_a_reader_that_begins_after_the_deletion_is_told_so(house: House) -> None:
+    house.provider.script([asyncio.Event()])
+    events = await house.at_gate()
+    await house.store.conversations.delete("ann", house.conversation_id)
+    await house.turns.forget(house.conversation_id)
+    with pytest.raises(RPCError) as caught:
+        await read(events)
+    assert caught.value.code == "NOT_FOUND"
 
 
 async def test_closing_waits_for_a_turn_that_begins_and_interrupts_it(
@@ -257,7 +273,7 @@ async def test_closing_waits_for_a_turn_that_begins_and_interrupts_it(
     house.provider.script([asyncio.Event()])
     sending = asyncio.create_task(house.send())
     await beginning.stored.wait()
-    closing = asyncio.create_task(house.turns.close(grace=0))
+    closing = asyncio.create_task(house.turns.drain(grace=0))
     await asyncio.sleep(0)
     beginning.gate.set()
     await closing
@@ -296,7 +312,7 @@ async def test_a_reader_of_one_turn_gets_nothing_of_the_next(house: House) -> No
 async def test_a_turn_whose_events_are_gone_is_given_as_a_snapshot(house: House) -> None:
     house.provider.script(text("Hello there"))
     seen = await house.ask("Hello", "id-1")
-    house.log.forget(house.conversation_id)
+    await house.log.trim()
     for after in (None, seen[1].id, "0123abcd.7", "nonsense"):
         snapshot, complete = await house.ask("Hello", "id-1", after=after)
         assert isinstance(snapshot.data, Snapshot)
@@ -312,13 +328,13 @@ async def test_without_a_message_id_the_newest_turn_with_this_text_is_continued(
     house.provider.script(text("one"), text("two"), text("three"))
     for message in ("Hello", "Hello", "Bye"):
         await house.ask(message)
-    house.log.forget(house.conversation_id)
+    await house.log.trim()
     snapshot, _ = await house.ask("Hello", after="0123abcd.7")
     assert isinstance(snapshot.data, Snapshot)
     assert snapshot.data.message.content == "two"
 
 
-async def test_a_reader_from_another_epoch_gets_the_active_turn_as_it_is(house: House) -> None:
+async def test_a_reader_from_another_epoch_gets_the_active_turn_from_its_start(house: House) -> None:
     gate = asyncio.Event()
     house.provider.script([Text("one "), gate, *text("two")])
     first = await house.at_gate()
@@ -333,18 +349,6 @@ async def test_nothing_is_started_for_a_reader_that_goes_on(house: House, after:
         await house.send("never sent", after=after)
     assert caught.value.code == "NOT_FOUND"
     assert await house.messages() == []
-
-
-async def test_the_position_is_that_of_the_newest_event(house: House) -> None:
-    gate = asyncio.Event()
-    house.provider.script([Text("one "), gate, *text("two")])
-    events = await house.at_gate()
-    position = house.turns.position(house.conversation_id)
-    rest = await house.send(after=position)
-    gate.set()
-    whole = await read(events)
-    places = [event.id for event in whole]
-    assert await read(rest) == whole[places.index(position) + 1 :]
 
 
 # ---------- leaving and stopping
@@ -382,7 +386,7 @@ async def test_closing_lets_a_turn_end_by_itself(house: House) -> None:
     gate = asyncio.Event()
     house.provider.script([gate, *text("done")])
     await house.at_gate()
-    closing = asyncio.create_task(house.turns.close(grace=WAIT_SECONDS))
+    closing = asyncio.create_task(house.turns.drain(grace=WAIT_SECONDS))
     await asyncio.sleep(0)
     gate.set()
     await closing
@@ -392,32 +396,17 @@ async def test_closing_lets_a_turn_end_by_itself(house: House) -> None:
 async def test_closing_interrupts_what_is_left_and_tells_its_readers(house: House) -> None:
     house.provider.script([Text("half "), asyncio.Event()])
     events = await house.at_gate()
-    await house.turns.close(grace=0)
+    await house.turns.drain(grace=0)
     _, answer = await house.messages()
     assert (answer.status, answer.content) == ("interrupted", "half ")
     assert isinstance((await read(events))[-1].data, Complete)
     assert house.provider.open_streams == 0
 
 
-async def test_the_events_of_a_turn_are_forgotten_some_time_after_its_end(house: House) -> None:
-    house = House(house.store, house.provider, house.conversation_id, retention=0)
-    gate = asyncio.Event()
-    house.provider.script([gate, *text("done")])
-    events = await house.at_gate()
-    assert house.log.find(house.conversation_id) is not None
-    gate.set()
-    await read(events)
-    fired = asyncio.Event()
-    asyncio.get_running_loop().call_later(0, fired.set)
-    await fired.wait()
-    assert house.log.find(house.conversation_id) is None
-
-
-async def test_closing_leaves_no_task_and_no_timer(house: House) -> None:
+async def test_closing_leaves_no_task_behind(house: House) -> None:
     before = asyncio.all_tasks()
     house.provider.script(text("one"), [asyncio.Event()])
     await house.ask("one")
     await house.at_gate()
-    await house.turns.close(grace=0)
+    await house.turns.drain(grace=0)
     assert asyncio.all_tasks() == before
-    assert house.log.find(house.conversation_id) is None

@@ -1,6 +1,19 @@
-"""The events of each conversation, numbered, for readers that follow and come back."""
+"""The events of each conversation, numbered and durable, for readers that follow and come back."""
 
-from .channel import Channel, Entry, EventId
-from .memory import MemoryLog
+from .channel import Channel, LogFailingError, LogGapError
+from .entry import Entry, EventId
+from .journal import Journal, Kept, Written
+from .log import Log, LogLimits
 
-__all__ = ["Channel", "Entry", "EventId", "MemoryLog"]
+__all__ = [
+    "Channel",
+    "Entry",
+    "EventId",
+    "Journal",
+    "Kept",
+    "Log",
+    "LogFailingError",
+    "LogGapError",
+    "LogLimits",
+    "Written",
+]

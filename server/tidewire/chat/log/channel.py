@@ -1,94 +1,209 @@
-"""One conversation's events in memory: append, read after, follow."""
+"""One conversation's entries, while somebody writes or reads them."""
 
 import asyncio
-import re
-import secrets
-from collections.abc import AsyncGenerator
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
 
-from ..events import MessageEvent
+from ..events import Complete, MessageEvent, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from .entry import Entry, EventId
+from .journal import Journal, Kept, Written
 
-_ID = re.compile(r"([0-9a-z]{1,32})\.([0-9]{1,18})")
+DELTAS: Final = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
 
+TAIL: Final = 256
+"""Entries that are kept in memory for readers that lag a little; half as many again before it is cut."""
 
-class EventId(NamedTuple):
-    """Where an event stands: `<epoch>.<number>` on the wire."""
+TAIL_SIZE: Final = 128 << 10
+"""Characters of the same; the results of tools can be large."""
 
-    epoch: str
-    number: int
-    """From 1, without gaps."""
+PAGE: Final = 500
+"""Entries that a reader far behind takes from the journal at a time."""
 
-    def __str__(self) -> str:
-        return f"{self.epoch}.{self.number}"
+PAGE_SIZE: Final = 256 << 10
+"""Characters of the same: with what waits for its socket, that is the most that a reader costs."""
 
-    @classmethod
-    def parse(cls, text: str) -> "EventId | None":
-        """Read an id, or None if it is not one of ours."""
-        match = _ID.fullmatch(text)
-        return None if match is None else cls(match[1], int(match[2]))
+MAX_PENDING: Final = 1 << 20
+"""Characters that may wait to be written before a writer has to wait."""
 
 
-class Entry(NamedTuple):
-    """An event in its place."""
+class LogGapError(Exception):
+    """The entries a reader would go on with are no longer kept."""
 
-    id: EventId
-    turn_id: str
-    event: MessageEvent
+
+class LogFailingError(Exception):
+    """Entries cannot be written, and have not been for a while."""
 
 
 class Channel:
-    """The entries of one conversation, in one epoch.
+    """Appends are visible to readers once they are written, in order.
 
-    A new epoch begins with every channel, so that ids of an earlier one are never mistaken.
+    Made by the log; one per conversation. It has one writer at a time: the turn that is active.
+
+    Args:
+        position: the newest entry's id.
+        wake: is called after an append, with whether readers are waiting for it eagerly.
+        patience: seconds that readers wait for a journal that fails.
     """
 
-    def __init__(self) -> None:
-        self.epoch: str = secrets.token_hex(4)
-        self.readers: int = 0
-        self._entries: list[Entry] = []
-        self._waiting: list[asyncio.Future[None]] = []
+    def __init__(
+        self,
+        conversation_id: str,
+        position: EventId,
+        journal: Journal,
+        *,
+        wake: Callable[["Channel", bool], None],
+        patience: float,
+    ) -> None:
+        self.conversation_id: str = conversation_id
+        self.epoch: str = position.epoch
+        self.appended: int = position.number
+        """The number of the newest entry, visible or not."""
+        self.written: int = position.number
+        """The number of the newest entry that readers see."""
+        self.users: int = 0
+        """Who holds the channel; the log lets go of it when nobody does."""
+        self.failure: Exception | None = None
+        """Why the last write failed, until one succeeds."""
+        self._journal = journal
+        self._wake = wake
+        self._patience = patience
+        self._pending: list[tuple[Entry, Written]] = []
+        self._pending_size = 0
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._tail: list[Entry] = []
+        self._tail_size = 0
+        self._turn_size = 0
+        self._after_delta = False
+        self._moved = asyncio.Event()
+        self._failing_since = 0.0
+
+    # ---------- writing
+
+    def append(
+        self, turn_id: str, event: MessageEvent, on_written: Callable[[], None] | None = None
+    ) -> EventId:
+        """Add an event. Readers see it once it is written; `on_written` is called just before.
+
+        Raises:
+            TypeError, ValueError, RecursionError: the event is not JSON; nothing was added.
+        """
+        number = self.appended + 1
+        written = Written.of(self.conversation_id, number, turn_id, event)
+        self.appended = number
+        entry = Entry(EventId(self.epoch, number), turn_id, event, len(written.payload))
+        self._pending.append((entry, written))
+        self._pending_size += entry.size
+        if on_written is not None:
+            self._callbacks[number] = on_written
+        # What follows a piece of text at once can wait for more of it; anything else is news.
+        is_delta = isinstance(event, DELTAS)
+        self._wake(self, not (is_delta and self._after_delta))
+        self._after_delta = is_delta
+        return entry.id
 
     @property
-    def last(self) -> EventId:
-        """The id of the newest entry; number 0 before there is one."""
-        return EventId(self.epoch, len(self._entries))
+    def full(self) -> bool:
+        """Whether so much waits to be written that a writer has to wait, by `until`."""
+        return self._pending_size > MAX_PENDING
 
-    def append(self, turn_id: str, event: MessageEvent) -> EventId:
-        """Add an event, and wake whoever follows."""
-        event_id = EventId(self.epoch, self.last.number + 1)
-        self._entries.append(Entry(event_id, turn_id, event))
-        waiting, self._waiting = self._waiting, []
-        for reader in waiting:
-            if not reader.done():  # it may have been cancelled
-                reader.set_result(None)
-        return event_id
+    async def until(self, number: int) -> None:
+        """Wait until the entry with this number is written.
 
-    def has(self, event_id: EventId) -> bool:
-        """Whether `event_id` is one of this epoch's, so that a reader can go on after it."""
-        return event_id.epoch == self.epoch and event_id.number <= len(self._entries)
+        Raises:
+            LogFailingError: it cannot be, and has been tried for a while.
+        """
+        while self.written < number:
+            self._check_patience()
+            await self._moved.wait()
 
-    def entry(self, event_id: EventId) -> Entry | None:
-        """One entry, if it is here."""
-        return self._entries[event_id.number - 1] if event_id.number and self.has(event_id) else None
+    @property
+    def pending(self) -> list[Written]:
+        """What is to be written next."""
+        return [written for _, written in self._pending]
 
-    def start_of(self, turn_id: str) -> EventId | None:
-        """The id before the turn's first entry, to follow the turn from."""
-        for entry in self._entries:
-            if entry.turn_id == turn_id:
-                return EventId(self.epoch, entry.id.number - 1)
-        return None
+    def publish(self, count: int) -> list[Kept]:
+        """Say that the first `count` pending entries are written; gives the turns that ended with them."""
+        published, self._pending = self._pending[:count], self._pending[count:]
+        self.failure = None
+        ended: list[Kept] = []
+        for entry, _ in published:
+            self._pending_size -= entry.size
+            self._turn_size += entry.size
+            if isinstance(entry.event, Complete):
+                ended.append(Kept(self.conversation_id, entry.id.number, self._turn_size))
+                self._turn_size = 0
+            if callback := self._callbacks.pop(entry.id.number, None):
+                callback()
+            self._tail.append(entry)
+            self._tail_size += entry.size
+        self._cut_tail()
+        self.written = published[-1][0].id.number
+        self._move()
+        return ended
 
-    async def follow(self, after: EventId) -> AsyncGenerator[Entry, None]:
-        """Give every entry after `after`, those to come included; never ends by itself."""
-        number = after.number
-        self.readers += 1
-        try:
-            while True:
-                while number < len(self._entries):
-                    number += 1
-                    yield self._entries[number - 1]
-                waiter = asyncio.get_running_loop().create_future()
-                self._waiting.append(waiter)
-                await waiter
-        finally:
-            self.readers -= 1
+    def _cut_tail(self) -> None:
+        if len(self._tail) <= TAIL * 3 // 2 and self._tail_size <= TAIL_SIZE * 3 // 2:
+            return
+        keep = min(len(self._tail), TAIL)
+        size = sum(entry.size for entry in self._tail[-keep:])
+        while keep and size > TAIL_SIZE:
+            size -= self._tail[-keep].size
+            keep -= 1
+        self._tail = self._tail[len(self._tail) - keep :]
+        self._tail_size = size
+
+    def fail(self, error: Exception) -> None:
+        """Say that writing has failed; what is pending stays so."""
+        now = asyncio.get_running_loop().time()
+        if self.failure is None:
+            self._failing_since = now
+        self.failure = error
+        self._move()
+
+    def others_wrote(self, number: int) -> None:
+        """Say that another server has written up to a number, and this one writes nothing here."""
+        if self.appended == self.written < number:
+            self._tail, self._tail_size = [], 0
+            self.appended = self.written = number
+            self._move()
+
+    def _move(self) -> None:
+        # A new event rather than a cleared one: every reader that waits now sees this.
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    # ---------- reading
+
+    async def follow(self, after: int) -> AsyncGenerator[list[Entry], None]:
+        """Give every entry after a number, those to come included; never ends by itself.
+
+        They come in lists of what is there, in order; a long one is a reader's that lags.
+
+        Raises:
+            LogGapError: entries in between are no longer kept.
+            LogFailingError: new ones cannot be written, and readers have been patient.
+            StoreError: entries cannot be read.
+        """
+        number = after
+        while True:
+            entries = await self._next(number)
+            yield entries
+            number = entries[-1].id.number
+
+    async def _next(self, number: int) -> list[Entry]:
+        while self.written <= number:
+            self._check_patience()
+            await self._moved.wait()
+        first = self._tail[0].id.number if self._tail else self.written + 1
+        if number + 1 >= first:
+            return self._tail[number + 1 - first :]
+        entries = await self._journal.read(self.conversation_id, number, limit=PAGE, max_size=PAGE_SIZE)
+        if not entries or entries[0].id.number != number + 1:
+            raise LogGapError
+        return entries
+
+    def _check_patience(self) -> None:
+        if self.failure is None:
+            return
+        if asyncio.get_running_loop().time() - self._failing_since >= self._patience:
+            raise LogFailingError from self.failure

@@ -3,26 +3,34 @@
 from .conversations import Conversations
 from .errors import (
     BadCursorError,
+    ConversationBusyError,
     ConversationGoneError,
     DatabaseUrlError,
     DuplicateClientMessageError,
+    MessageGoneError,
     NewerDatabaseError,
     StoreError,
 )
+from .events import Events
 from .messages import Messages
 from .pages import Page
 from .store import Store, upgrade_database
+from .tool_runs import ToolRuns
 
 __all__ = [
     "BadCursorError",
+    "ConversationBusyError",
     "ConversationGoneError",
     "Conversations",
     "DatabaseUrlError",
     "DuplicateClientMessageError",
+    "Events",
+    "MessageGoneError",
     "Messages",
     "NewerDatabaseError",
     "Page",
     "Store",
     "StoreError",
+    "ToolRuns",
     "upgrade_database",
 ]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, delete, exists, insert, or_, sel
 from ..models import Conversation
 from .database import Database
 from .pages import Page, decode_cursor, encode_cursor
-from .tables import conversations, messages
+from .tables import conversations, events, messages
 
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 CURSOR: Final = msgspec.json.Decoder(tuple[Aware, str])
@@ -117,7 +117,10 @@ def _rename(
 
 
 def _delete(connection: Connection, owner: str, conversation_id: str) -> bool:
-    return connection.execute(delete(conversations).where(*_owned(owner, conversation_id))).rowcount > 0
+    deleted = connection.execute(delete(conversations).where(*_owned(owner, conversation_id))).rowcount > 0
+    if deleted:
+        connection.execute(delete(events).where(events.c.conversation_id == conversation_id))
+    return deleted
 
 
 def _set_title_if_absent(connection: Connection, conversation_id: str, title: str) -> bool:

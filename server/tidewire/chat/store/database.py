@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from .errors import StoreError
+from .ownership import FileOwnership, Ownership, PostgreSQLOwnership, Unshared
 from .url import is_sqlite, sqlite_file
 
 T = TypeVar("T")
@@ -55,8 +56,14 @@ class Database:
     """
 
     def __init__(
-        self, engine: AsyncEngine, *, readers: asyncio.Semaphore, writers: asyncio.Semaphore
+        self,
+        engine: AsyncEngine,
+        ownership: Ownership,
+        *,
+        readers: asyncio.Semaphore,
+        writers: asyncio.Semaphore,
     ) -> None:
+        self.ownership: Ownership = ownership
         self._reading = engine
         self._writing = engine.execution_options(sqlite_begin="IMMEDIATE")
         self._readers = readers
@@ -68,16 +75,20 @@ class Database:
     def connect(cls, url: URL) -> Self:
         """Set up the engine; the first connection is made with the first transaction."""
         if not is_sqlite(url):
-            gate, size = asyncio.Semaphore(POSTGRESQL_CONNECTIONS), POSTGRESQL_CONNECTIONS
+            gate = asyncio.Semaphore(POSTGRESQL_CONNECTIONS)
+            # One more holds the ownership.
+            size = POSTGRESQL_CONNECTIONS + 1
             engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True)
-            return cls(engine, readers=gate, writers=gate)
-        if sqlite_file(url) is None:
+            return cls(engine, PostgreSQLOwnership(engine), readers=gate, writers=gate)
+        file = sqlite_file(url)
+        if file is None:
             # A database in memory lives as long as its one connection, and a connection has one
             # transaction: readers and writers take turns.
             gate = asyncio.Semaphore(1)
-            return cls(sqlite_engine(url, pool_size=1), readers=gate, writers=gate)
+            return cls(sqlite_engine(url, pool_size=1), Unshared(), readers=gate, writers=gate)
         readers, writers = asyncio.Semaphore(READERS), asyncio.Semaphore(1)
-        return cls(sqlite_engine(url, pool_size=READERS + 1), readers=readers, writers=writers)
+        engine = sqlite_engine(url, pool_size=READERS + 1)
+        return cls(engine, FileOwnership(file), readers=readers, writers=writers)
 
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -107,6 +118,7 @@ class Database:
         self._closed = True
         while self._running:
             await asyncio.wait(self._running)
+        await self.ownership.release()
         await self._reading.dispose()
 
     async def _run(self, gate: asyncio.Semaphore, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:

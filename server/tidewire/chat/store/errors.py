@@ -22,6 +22,18 @@ class ConversationGoneError(LookupError):
     """The conversation does not exist, or no longer does."""
 
 
+class MessageGoneError(LookupError):
+    """The message does not exist in this conversation, or no longer does."""
+
+
+class ConversationBusyError(Exception):
+    """A turn is under way in the conversation, on whatever server."""
+
+    def __init__(self, turn_id: str) -> None:
+        super().__init__(f"Turn {turn_id} is under way in the conversation.")
+        self.turn_id = turn_id
+
+
 class DuplicateClientMessageError(Exception):
     """The conversation already holds a message with this client message id."""
 

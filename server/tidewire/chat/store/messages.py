@@ -5,13 +5,19 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, insert, select, update
 
-from ..models import Message
+from ..models import Message, TextPart
 from .database import Database
-from .errors import ConversationGoneError, DuplicateClientMessageError
+from .errors import (
+    ConversationBusyError,
+    ConversationGoneError,
+    DuplicateClientMessageError,
+    MessageGoneError,
+)
+from .events import newest_number
 from .pages import Page, decode_cursor, encode_cursor
-from .tables import conversations, messages
+from .tables import conversations, events, messages
 
 # What fits a database's integer; a larger one would not even reach it.
 Seq = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
@@ -32,21 +38,40 @@ class Messages:
         self._database = database
         self._clock = clock
 
-    async def begin_turn(self, user: Message, answer: Message) -> None:
+    async def begin_turn(self, user: Message, answer: Message) -> int:
         """Store a question and the answer that is about to be written, both or none.
+
+        Gives the number of the conversation's newest event.
 
         Raises:
             ConversationGoneError: there is no such conversation.
+            ConversationBusyError: a turn is under way in it, or its last one has not said `complete`.
             DuplicateClientMessageError: it already has a message with the question's `client_message_id`.
         """
-        await self._database.write(_begin_turn, user, answer, self._clock())
+        return await self._database.write(_begin_turn, user, answer, self._clock())
+
+    async def begin_again(self, message_id: str, text: str | None, answer: Message) -> tuple[Message, int]:
+        """Store an answer that is about to be written instead of an earlier one.
+
+        Gives the question, and the number of the conversation's newest event.
+
+        Args:
+            message_id: the question's, or its earlier answer's. All that came after the question is deleted.
+            text: what the question says from now on, if that changes.
+
+        Raises:
+            ConversationGoneError, ConversationBusyError, DuplicateClientMessageError: as `begin_turn`,
+                for the answer's id.
+            MessageGoneError: the conversation has no such message.
+        """
+        return await self._database.write(_begin_again, message_id, text, answer, self._clock())
 
     async def save(self, message: Message) -> bool:
         """Store what a turn changes of a message; False if it is gone with its conversation."""
         return await self._database.write(_save, message, self._clock())
 
     async def by_client_message_id(self, conversation_id: str, client_message_id: str) -> Message | None:
-        """The user's message that a client sent under this id, or None."""
+        """The user's message that a client sent under this id, or the answer it asked for again."""
         found = await self._database.read(_by_client_message_id, conversation_id, client_message_id)
         return found[1] if found else None
 
@@ -74,12 +99,13 @@ class Messages:
         found = await self._database.read(_all, _newest(conversation_id, limit, None))
         return [message for _, message in reversed(found)]
 
-    async def interrupt_streaming(self) -> int:
-        """Mark every message that is still streaming as interrupted; gives their number.
+    async def turn_under_way(self, conversation_id: str) -> str | None:
+        """The turn whose answer is being written, or whose last event is not yet `complete`."""
+        return await self._database.read(_turn_under_way, conversation_id)
 
-        For the start, when no turn can be running.
-        """
-        return await self._database.write(_interrupt_streaming)
+    async def streaming_turns(self) -> list[tuple[str, str]]:
+        """The conversation and turn of every answer that is being written."""
+        return await self._database.read(_streaming_turns)
 
 
 def _newest(conversation_id: str, limit: int, before: int | None) -> Select[Any]:
@@ -113,14 +139,60 @@ def _touch(connection: Connection, conversation_id: str, now: datetime) -> bool:
     return connection.execute(change).rowcount > 0
 
 
-def _begin_turn(connection: Connection, user: Message, answer: Message, now: datetime) -> None:
-    # The touched row is locked until the commit, so no other turn comes between the look and the insert.
-    if not _touch(connection, user.conversation_id, now):
-        raise ConversationGoneError("The conversation does not exist.")
-    sent_as = user.client_message_id
-    if sent_as is not None and _by_client_message_id(connection, user.conversation_id, sent_as):
-        raise DuplicateClientMessageError
+def _begin_turn(connection: Connection, user: Message, answer: Message, now: datetime) -> int:
+    _lock(connection, user.conversation_id, user.client_message_id, now)
     connection.execute(insert(messages), [msgspec.structs.asdict(message) for message in (user, answer)])
+    return newest_number(connection, user.conversation_id)
+
+
+def _begin_again(
+    connection: Connection, message_id: str, text: str | None, answer: Message, now: datetime
+) -> tuple[Message, int]:
+    _lock(connection, answer.conversation_id, answer.client_message_id, now)
+    seq, question = _question(connection, answer.conversation_id, message_id)
+    changes: dict[str, Any] = {"turn_id": answer.turn_id}
+    if text is not None:
+        changes |= {"content": text, "parts": [TextPart(content=text)]}
+    of_conversation = messages.c.conversation_id == answer.conversation_id
+    connection.execute(delete(messages).where(of_conversation, messages.c.seq > seq))
+    connection.execute(update(messages).where(messages.c.seq == seq).values(changes))
+    connection.execute(insert(messages), [msgspec.structs.asdict(answer)])
+    question = msgspec.structs.replace(question, **changes)
+    return question, newest_number(connection, answer.conversation_id)
+
+
+def _question(connection: Connection, conversation_id: str, message_id: str) -> tuple[int, Message]:
+    """The question of the turn that a message belongs to."""
+    turn = select(messages.c.turn_id).where(
+        messages.c.conversation_id == conversation_id, messages.c.id == message_id
+    )
+    query = select(messages).where(messages.c.turn_id.in_(turn), messages.c.role == "user")
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise MessageGoneError("The conversation has no such message.")
+    return _message(row)
+
+
+def _lock(connection: Connection, conversation_id: str, sent_as: str | None, now: datetime) -> None:
+    """Look whether a turn may begin, and keep others out of the conversation until the commit."""
+    if not _touch(connection, conversation_id, now):
+        raise ConversationGoneError("The conversation does not exist.")
+    if sent_as is not None and _by_client_message_id(connection, conversation_id, sent_as):
+        raise DuplicateClientMessageError
+    if turn_id := _turn_under_way(connection, conversation_id):
+        raise ConversationBusyError(turn_id)
+
+
+def _turn_under_way(connection: Connection, conversation_id: str) -> str | None:
+    # Two servers must never write into one log: not even the last event that is still on its way.
+    streaming = select(messages.c.turn_id).where(
+        messages.c.conversation_id == conversation_id, messages.c.status == "streaming"
+    )
+    if found := connection.scalar(streaming.limit(1)):
+        return str(found)
+    newest = select(events.c.turn_id, events.c.type).where(events.c.conversation_id == conversation_id)
+    last = connection.execute(newest.order_by(events.c.number.desc()).limit(1)).first()
+    return None if last is None or last.type == "complete" else str(last.turn_id)
 
 
 def _save(connection: Connection, message: Message, now: datetime) -> bool:
@@ -131,6 +203,6 @@ def _save(connection: Connection, message: Message, now: datetime) -> bool:
     return _touch(connection, message.conversation_id, now)
 
 
-def _interrupt_streaming(connection: Connection) -> int:
-    streaming = messages.c.status == "streaming"
-    return connection.execute(update(messages).where(streaming).values(status="interrupted")).rowcount
+def _streaming_turns(connection: Connection) -> list[tuple[str, str]]:
+    query = select(messages.c.conversation_id, messages.c.turn_id).where(messages.c.status == "streaming")
+    return [(row.conversation_id, row.turn_id) for row in connection.execute(query)]

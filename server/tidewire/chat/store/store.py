@@ -10,8 +10,11 @@ from sqlalchemy.engine import URL
 from .conversations import Conversations
 from .database import Database
 from .errors import NewerDatabaseError, StoreError
+from .events import Events
 from .messages import Messages
 from .migrate import upgrade
+from .ownership import Ownership
+from .tool_runs import ToolRuns
 from .url import parse_database_url, shown, sqlite_file
 
 
@@ -20,12 +23,15 @@ def utc_now() -> datetime:
 
 
 class Store:
-    """Conversations and messages in one database."""
+    """All that is remembered, in one database."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
+        self.ownership: Ownership = database.ownership
         self.conversations: Conversations = Conversations(database, clock)
         self.messages: Messages = Messages(database, clock)
+        self.events: Events = Events(database)
+        self.tool_runs: ToolRuns = ToolRuns(database, clock)
 
     @classmethod
     async def open(cls, database_url: str, *, clock: Callable[[], datetime] = utc_now) -> Self:

@@ -83,6 +83,8 @@ conversations: Final = Table(
     Column("title", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    # The highest number of an event that is no longer kept.
+    Column("last_event", BigInteger, nullable=False, server_default="0"),
     Index("conversations_by_owner", "owner", "updated_at", "id"),
 )
 
@@ -111,4 +113,28 @@ messages: Final = Table(
     Index("messages_by_status", "status"),
     # A number must not come back after its message was deleted: cursors point at it.
     sqlite_autoincrement=True,
+)
+
+events: Final = Table(
+    "events",
+    metadata,
+    # No foreign key: one deleted conversation must not fail what is written for all others with it.
+    Column("conversation_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("turn_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    # The key is the table: what is read together lies together, and each entry is written once.
+    sqlite_with_rowid=False,
+)
+
+tool_runs: Final = Table(
+    "tool_runs",
+    metadata,
+    Column("turn_id", Text, primary_key=True),
+    Column("tool_call_id", Text, primary_key=True),
+    Column("conversation_id", Text, ForeignKey(conversations.c.id, ondelete="CASCADE"), nullable=False),
+    Column("tool_name", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Index("tool_runs_by_conversation", "conversation_id"),
 )

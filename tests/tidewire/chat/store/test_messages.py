@@ -31,9 +31,11 @@ async def begin_turns(
     """All messages in order, every one with the same time."""
     begun: list[Message] = []
     for n in range(count):
-        turn = new_turn(conversation.id, f"question {n}")
-        await store.messages.begin_turn(*turn)
-        begun += turn
+        user, answer = new_turn(conversation.id, f"question {n}")
+        await store.messages.begin_turn(user, answer)
+        answer = msgspec.structs.replace(answer, status="ok")
+        await store.messages.save(answer)
+        begun += user, answer
     return begun
 
 
@@ -110,7 +112,7 @@ async def test_message_id_that_is_taken_is_a_store_error_and_nothing_is_stored(
 ) -> None:
     user, answer = new_turn(conversation.id)
     await store.messages.begin_turn(user, answer)
-    other_user, _ = new_turn(conversation.id)
+    other_user, _ = new_turn((await store.conversations.create("ann")).id)
     with pytest.raises(StoreError):
         await store.messages.begin_turn(other_user, answer)
     assert await store.messages.turn(other_user.turn_id) == []
@@ -198,22 +200,15 @@ async def test_history_is_the_newest_messages_oldest_first(
     assert await store.messages.history(conversation.id, limit=100) == begun
 
 
-async def test_sweep_interrupts_what_still_streams_and_nothing_else(
+async def test_turns_whose_answer_is_being_written_are_known(
     store: Store, conversation: Conversation, new_turn: NewTurn
 ) -> None:
-    user, partial = new_turn(conversation.id)
-    await store.messages.begin_turn(user, partial)
-    kept = msgspec.structs.replace(partial, content="half", parts=[TextPart(content="half")])
-    await store.messages.save(kept)
-    other_user, stopped = new_turn(conversation.id)
-    await store.messages.begin_turn(other_user, stopped)
-    stopped = msgspec.structs.replace(stopped, status="stopped")
-    await store.messages.save(stopped)
-
-    assert await store.messages.interrupt_streaming() == 1
-    assert await store.messages.interrupt_streaming() == 0
-    interrupted = msgspec.structs.replace(kept, status="interrupted")
-    assert await store.messages.history(conversation.id, limit=10) == [user, interrupted, other_user, stopped]
+    await begin_turns(store, conversation, new_turn, 1)
+    user, answer = new_turn(conversation.id)
+    await store.messages.begin_turn(user, answer)
+    assert await store.messages.streaming_turns() == [(conversation.id, user.turn_id)]
+    await store.messages.save(msgspec.structs.replace(answer, status="stopped"))
+    assert await store.messages.streaming_turns() == []
 
 
 async def test_time_without_a_zone_is_refused(

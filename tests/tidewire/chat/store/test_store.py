@@ -87,7 +87,7 @@ async def test_database_of_a_newer_version_is_refused_and_left_alone(url: str) -
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(
-        NewerDatabaseError, match=r"newer version \(revision 9999; this one knows up to 0001\)"
+        NewerDatabaseError, match=r"newer version \(revision 9999; this one knows up to 0002\)"
     ):
         await Store.open(url)
     with engine.connect() as connection:

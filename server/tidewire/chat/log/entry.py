@@ -1,0 +1,37 @@
+"""An event's place in the log."""
+
+import re
+from typing import NamedTuple
+
+from ..events import MessageEvent
+
+# Eighteen digits are what fits a database's integer.
+_ID = re.compile(r"([0-9a-z]{1,32})\.([0-9]{1,18})")
+
+
+class EventId(NamedTuple):
+    """Where an event stands: `<epoch>.<number>` on the wire."""
+
+    epoch: str
+    """Numbers of different epochs have nothing to do with each other."""
+    number: int
+    """From 1, without gaps within a conversation and an epoch."""
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> "EventId | None":
+        """Read an id, or None if it is not one of ours."""
+        match = _ID.fullmatch(text)
+        return None if match is None else cls(match[1], int(match[2]))
+
+
+class Entry(NamedTuple):
+    """An event in its place."""
+
+    id: EventId
+    turn_id: str
+    event: MessageEvent
+    size: int
+    """Characters of its JSON."""

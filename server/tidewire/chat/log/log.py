@@ -1,0 +1,271 @@
+"""The log: all conversations' channels, written in groups."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from .channel import Channel
+from .journal import Journal, Kept, Written
+
+logger: Final = logging.getLogger("tidewire.chat.log")
+
+MAX_GROUP: Final = 5_000
+"""Entries written in one transaction; one of this size takes about a twentieth of a second."""
+
+
+class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the log keeps, and waits."""
+
+    retention: float = 300.0
+    """Seconds that a turn's entries are kept after its end. What a browser needs to come back from a lost
+    network or a restarted server; later readers get a snapshot."""
+    max_size: int = 64 << 20
+    """Characters of finished turns, in all conversations together; the oldest are dropped first."""
+    interval: float = 0.01
+    """Seconds between two groups, unless something is news: what comes meanwhile is written together."""
+    retry_delays: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0)
+    """Seconds to wait after each failed write; the last one for all that follow."""
+    patience: float = 10.0
+    """Seconds that readers wait for a journal that fails."""
+    trim_interval: float = 1.0
+    """Seconds between two looks for what has been kept long enough."""
+    refresh_interval: float = 0.2
+    """Seconds between two looks for what another server has written, while there is one."""
+
+
+class Log:
+    """Gives out channels, writes what they append, and forgets what ended long ago.
+
+    Everything pending is written in one transaction: at once if it is news (the first piece of a text,
+    a tool's result, an end), else together with what comes within `interval`. So a token costs less
+    the more of them there are.
+    """
+
+    def __init__(self, journal: Journal, limits: LogLimits | None = None) -> None:
+        self.alone: bool = False
+        """Whether no other server writes into the journal."""
+        self._journal = journal
+        self._limits = limits or LogLimits()
+        self._channels: dict[str, Channel] = {}
+        self._gates: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._waiting: dict[Channel, None] = {}
+        """Channels with pending entries, in the order in which they came."""
+        self._go = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._last_group = 0.0
+        self._kept: deque[tuple[float, Kept]] = deque()
+        self._kept_size = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def start(self, *, alone: bool) -> None:
+        """Begin to write and to forget.
+
+        Args:
+            alone: whether no other server writes into the journal. Until `own` is called, others are
+                followed by looking.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        if alone:
+            await self.own()
+        else:
+            self._refreshing = asyncio.create_task(self._refresh_often(), name="log refresher")
+        self._tasks = [
+            asyncio.create_task(self._write_groups(), name="log writer"),
+            asyncio.create_task(self._trim_kept(), name="log trimmer"),
+        ]
+
+    async def own(self) -> None:
+        """Take over what other servers have written: nobody else writes any more.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        self.alone = True
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            self._refreshing = None
+        await self.refresh(self._channels)
+        already = {(turn.conversation_id, turn.last) for _, turn in self._kept}
+        for turn in await self._journal.kept():
+            if (turn.conversation_id, turn.last) not in already:
+                self._keep(turn)
+
+    async def close(self) -> None:
+        """Write what is pending, unless that fails, and stop."""
+        while self._waiting and not any(channel.failure for channel in self._waiting):
+            channel = next(iter(self._waiting))
+            self._hurry()
+            with suppress(TimeoutError):
+                # In steps, so that a failure is noticed.
+                await asyncio.wait_for(channel.until(channel.appended), 0.1)
+        if self._waiting:
+            logger.error("The last events of %d conversations could not be stored", len(self._waiting))
+        tasks = [*self._tasks, *([self._refreshing] if self._refreshing else [])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # ---------- channels
+
+    async def join(self, conversation_id: str) -> Channel:
+        """Hold a conversation's channel, until `leave`.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        channel = self._channels.get(conversation_id)
+        if channel is None:
+            # Two that open it at once must get the same.
+            async with self._gates.setdefault(conversation_id, asyncio.Lock()):
+                channel = self._channels.get(conversation_id) or await self._open(conversation_id)
+                channel.users += 1
+                return channel
+        channel.users += 1
+        return channel
+
+    def leave(self, channel: Channel) -> None:
+        """Let go of a channel."""
+        channel.users -= 1
+        self._drop_idle(channel)
+
+    @asynccontextmanager
+    async def channel(self, conversation_id: str) -> AsyncGenerator[Channel]:
+        """Hold a conversation's channel for the length of the block.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        channel = await self.join(conversation_id)
+        try:
+            yield channel
+        finally:
+            self.leave(channel)
+
+    async def _open(self, conversation_id: str) -> Channel:
+        position = await self._journal.position(conversation_id)
+        channel = Channel(
+            conversation_id, position, self._journal, wake=self._wake, patience=self._limits.patience
+        )
+        self._channels[conversation_id] = channel
+        return channel
+
+    def _drop_idle(self, channel: Channel) -> None:
+        if channel.users == 0 and channel.written == channel.appended:
+            self._channels.pop(channel.conversation_id, None)
+
+    async def refresh(self, conversation_ids: Iterable[str]) -> None:
+        """Let readers see what another server has written.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        known = [each for each in conversation_ids if each in self._channels]
+        if not known:
+            return
+        for conversation_id, number in (await self._journal.positions(known)).items():
+            if channel := self._channels.get(conversation_id):
+                channel.others_wrote(number)
+
+    async def _refresh_often(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.refresh_interval)
+            try:
+                await self.refresh(self._channels)
+            # Whatever it is: the next look may succeed, and readers wait meanwhile.
+            except Exception as error:
+                logger.warning("What another server has written cannot be read: %s", error)
+
+    # ---------- writing
+
+    def _wake(self, channel: Channel, is_news: bool) -> None:
+        self._waiting[channel] = None
+        if is_news:
+            self._hurry()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(self._last_group + self._limits.interval, self._hurry)
+
+    def _hurry(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._go.set()
+
+    async def _write_groups(self) -> None:
+        failures = 0
+        while True:
+            await self._go.wait()
+            self._go.clear()
+            self._last_group = asyncio.get_running_loop().time()
+            if not self._waiting:
+                continue
+            failures = 0 if await self._write_group() else failures + 1
+            if failures:
+                delays = self._limits.retry_delays
+                await asyncio.sleep(delays[min(failures, len(delays)) - 1])
+                self._go.set()
+
+    async def _write_group(self) -> bool:
+        """Write what is pending, and publish it; False if that failed."""
+        group: list[Written] = []
+        counts: dict[Channel, int] = {}
+        for channel in self._waiting:
+            pending = channel.pending[: MAX_GROUP - len(group)]
+            if not pending:
+                break
+            counts[channel] = len(pending)
+            group += pending
+        try:
+            await self._journal.write(group)
+        # Whatever it is: entries that are not written are not shown, and turns have to hear of it.
+        except Exception as error:
+            logger.error("%d events could not be stored: %s", len(group), error, exc_info=error)
+            for channel in counts:
+                channel.fail(error)
+            return False
+        for channel, count in counts.items():
+            for turn in channel.publish(count):
+                self._keep(turn)
+            if channel.written == channel.appended:
+                del self._waiting[channel]
+                self._drop_idle(channel)
+        if self._waiting and self._timer is None:
+            self._hurry()
+        return True
+
+    # ---------- forgetting
+
+    def _keep(self, turn: Kept) -> None:
+        self._kept.append((asyncio.get_running_loop().time(), turn))
+        self._kept_size += turn.size
+
+    async def _trim_kept(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.trim_interval)
+            await self.trim()
+
+    async def trim(self) -> None:
+        """Forget the turns that ended longer ago than the retention, or are too large together."""
+        oldest = asyncio.get_running_loop().time() - self._limits.retention
+        due: list[Kept] = []
+        while self._kept and (self._kept[0][0] <= oldest or self._kept_size > self._limits.max_size):
+            _, turn = self._kept.popleft()
+            self._kept_size -= turn.size
+            due.append(turn)
+        if not due:
+            return
+        try:
+            await self._journal.trim(due)
+        # Whatever it is: the log goes on, and the next start finds them again.
+        except Exception as error:
+            logger.warning("Old events could not be deleted, and will be at the next start: %s", error)

@@ -1,0 +1,222 @@
+"""What readers get: a turn's events, or a conversation's, and snapshots of what is no longer kept."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tidewire import ErrorCode, RPCError, Tracked, tracked
+
+from .coalescing import coalesced
+from .events import Complete, MessageEvent, Snapshot
+from .fold import Fold
+from .log import Channel, Entry, EventId, Log, LogFailingError, LogGapError
+from .models import Message
+from .store import Store, StoreError
+from .turn import Turn
+
+Events = AsyncIterator[Tracked[MessageEvent]]
+
+SNAPSHOTS: Final = 50
+"""Messages that a reader gets who has missed more than the log keeps; older ones it asks for by a query."""
+
+
+class Place(NamedTuple):
+    """Where a reader goes on: after an event in the log, or in what is stored of a turn."""
+
+    turn_id: str
+    after: EventId
+    """Of the turn's own epoch (see `_replay`) for a place in what is stored."""
+    at_end: bool = False
+    """Whether the turn's `complete` has been read."""
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation at one moment."""
+
+    messages: Sequence[Message]
+    """Oldest first; an answer that is being written is there as far as it has come."""
+    next_cursor: str | None = None
+    """Leads to older messages."""
+    turn: Turn | None = None
+    """What is under way."""
+    position: EventId
+    """The newest event that `messages` holds."""
+
+
+class Readers:
+    """Attaches readers to the log, and to the store where the log does not reach."""
+
+    def __init__(self, store: Store, log: Log) -> None:
+        self._store = store
+        self._log = log
+
+    # ---------- places
+
+    async def place(self, conversation_id: str, event_id: EventId) -> Place | None:
+        """Where to go on after an event that is still kept.
+
+        Raises:
+            StoreError: the log cannot be read.
+        """
+        async with self._log.channel(conversation_id) as channel:
+            if event_id.epoch != channel.epoch or not 0 < event_id.number <= channel.written:
+                return None
+        entries = await self._store.events.read(conversation_id, event_id.number - 1, limit=1, max_size=1)
+        if not entries or entries[0].id != event_id:
+            return None
+        return Place(entries[0].turn_id, event_id, isinstance(entries[0].event, Complete))
+
+    async def start_of(self, conversation_id: str, turn_id: str) -> Place:
+        """Where to read a turn from its start; in the store if its entries are no longer kept.
+
+        Raises:
+            StoreError: the log cannot be read.
+        """
+        before = await self._store.events.before(conversation_id, turn_id)
+        return Place(turn_id, before or EventId(turn_id, 0))
+
+    async def answer_so_far(self, answer: Message) -> tuple[Message, EventId]:
+        """What another server has written of an answer, and the id of the last event of that.
+
+        Raises:
+            StoreError: the log cannot be read.
+        """
+        position = await self._store.events.position(answer.conversation_id)
+        entries = await self._store.events.turn(answer.conversation_id, answer.turn_id)
+        fold = Fold()
+        for entry in entries:
+            fold.apply(entry.event)
+        message = msgspec.structs.replace(answer, parts=fold.parts, content=fold.content)
+        return message, entries[-1].id if entries else position
+
+    # ---------- reading
+
+    async def turn(self, conversation_id: str, place: Place, *, has_cursor: bool) -> Events:
+        """Give a turn's events after a place, up to its `complete`.
+
+        Args:
+            has_cursor: whether the reader has an event id to go on after already.
+
+        Raises:
+            RPCError: NOT_FOUND, the answer was deleted; SERVICE_UNAVAILABLE or TIMEOUT, events cannot be
+                stored or read.
+        """
+        if place.at_end:
+            return
+        if place.after.epoch != place.turn_id:
+            async with self._log.channel(conversation_id) as channel:
+                try:
+                    if channel.appended <= place.after.number and not await self._is_under_way(place.turn_id):
+                        # Deleted since the place was found: nothing more will come.
+                        raise LogGapError
+                    async with aclosing(_entries(channel, place.after.number)) as entries:
+                        async for entry in entries:
+                            if entry.turn_id != place.turn_id:
+                                continue
+                            yield tracked(str(entry.id), entry.event)
+                            has_cursor = True
+                            if isinstance(entry.event, Complete):
+                                return
+                except LogGapError:
+                    place = Place(place.turn_id, EventId(place.turn_id, 0))
+                except (LogFailingError, StoreError) as error:
+                    raise _cut_off(has_cursor=has_cursor) from error
+        try:
+            messages = await self._store.messages.turn(place.turn_id)
+        except StoreError as error:
+            raise _cut_off(has_cursor=has_cursor) from error
+        for event in _replay(messages, place.after):
+            yield event
+
+    async def _is_under_way(self, turn_id: str) -> bool:
+        return any(message.status == "streaming" for message in await self._store.messages.turn(turn_id))
+
+    async def conversation(
+        self,
+        conversation_id: str,
+        after: EventId | None,
+        picture: Callable[[int], Awaitable[Picture]],
+        *,
+        first: int = SNAPSHOTS,
+    ) -> Events:
+        """Give every event of a conversation after a place; never ends by itself.
+
+        What is no longer kept after `after`, or None, is given as snapshots of what `picture` shows.
+
+        Args:
+            picture: is told how many messages are wanted.
+            first: how many are if `after` is None.
+
+        Raises:
+            RPCError: SERVICE_UNAVAILABLE, events cannot be stored or read.
+        """
+        wanted = first
+        async with self._log.channel(conversation_id) as channel:
+            while True:
+                if after is None or after.epoch != channel.epoch or after.number > channel.written:
+                    try:
+                        now = await picture(wanted)
+                    except StoreError as error:
+                        raise _cut_off(has_cursor=True) from error
+                    wanted = SNAPSHOTS
+                    for event in _snapshots(now.messages, now.position):
+                        yield event
+                    after = now.position
+                try:
+                    async with aclosing(_entries(channel, after.number)) as entries:
+                        async for entry in entries:
+                            yield tracked(str(entry.id), entry.event)
+                except LogGapError:
+                    after = None
+                except (LogFailingError, StoreError) as error:
+                    raise _cut_off(has_cursor=True) from error
+
+
+async def _entries(channel: Channel, after: int) -> AsyncGenerator[Entry]:
+    async with aclosing(channel.follow(after)) as lists:
+        async for entries in lists:
+            for entry in coalesced(entries):
+                yield entry
+
+
+def _cut_off(*, has_cursor: bool) -> RPCError:
+    # Stock clients repeat a subscription over HTTP that failed with a 5xx code. With an id to go on after
+    # that is right; without one it would send the message again, for ever.
+    code: ErrorCode = "SERVICE_UNAVAILABLE" if has_cursor else "TIMEOUT"
+    return RPCError(code, "The conversation cannot be saved at the moment; what was shown is kept")
+
+
+def _snapshots(messages: Sequence[Message], position: EventId) -> Iterator[Tracked[MessageEvent]]:
+    """Messages as events. A reader that is cut off before the last one gets all of them again."""
+    # Of an epoch that no log has. Its own would do only once its first event is no longer kept.
+    nowhere = EventId("nowhere", 0)
+    for message in messages:
+        event_id = str(position if message is messages[-1] else nowhere)
+        yield tracked(event_id, Snapshot(message=message, up_to=str(position)))
+
+
+def _replay(messages: list[Message], after: EventId) -> Iterator[Tracked[MessageEvent]]:
+    """Give what is stored of a turn whose events are gone: the answer as a whole, and `complete`.
+
+    Their ids are the turn's own, `<turnId>.1` and `.2`, so that this too can be continued.
+    """
+    answer = next((message for message in messages if message.role == "assistant"), None)
+    if answer is None:
+        raise RPCError("NOT_FOUND", "The answer was deleted")
+    snapshot_id, complete_id = EventId(answer.turn_id, 1), EventId(answer.turn_id, 2)
+    if after < snapshot_id:
+        yield tracked(str(snapshot_id), Snapshot(message=answer, up_to=str(snapshot_id)))
+    if after < complete_id:
+        yield tracked(str(complete_id), _complete(answer))
+
+
+def _complete(answer: Message) -> Complete:
+    return Complete(
+        message_id=answer.id,
+        # Only another server can still be writing what this one's log knows nothing of.
+        status="interrupted" if answer.status == "streaming" else answer.status,
+        finish_reason=answer.finish_reason,
+        usage=answer.usage,
+    )

@@ -1,0 +1,185 @@
+"""The conversation log's entries in the database."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+
+from ..events import MessageEvent
+from ..log.entry import Entry, EventId
+from ..log.journal import Kept, Written
+from .database import Database
+from .tables import conversations, events
+
+EPOCH_LENGTH: Final = 8
+
+MAX_VARIABLES: Final = 500
+"""Of one statement; older builds of SQLite take 999."""
+
+# A sum of comparisons is a number in SQLite only.
+_ENDS: Final = func.sum(case((events.c.type == "complete", 1), else_=0))
+
+_decode: Final = msgspec.json.Decoder(MessageEvent).decode
+
+
+class Events:
+    """The journal of the log.
+
+    A conversation's numbers go on for as long as it exists: the highest one that was trimmed is kept
+    with it. So its id can name the epoch.
+
+    Every method raises `StoreError` when the database fails.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def position(self, conversation_id: str) -> EventId:
+        """See `Journal`; number 0 also for a conversation that is gone."""
+        return EventId(_epoch(conversation_id), await self._database.read(newest_number, conversation_id))
+
+    async def write(self, entries: Sequence[Written]) -> None:
+        """See `Journal`."""
+        await self._database.write(_write, [entry._asdict() for entry in entries])
+
+    async def positions(self, conversation_ids: Sequence[str]) -> dict[str, int]:
+        """See `Journal`."""
+        return await self._database.read(_positions, conversation_ids)
+
+    async def read(self, conversation_id: str, after: int, *, limit: int, max_size: int) -> list[Entry]:
+        """See `Journal`."""
+        rows = await self._database.read(_read, conversation_id, after, limit, max_size)
+        return _entries(conversation_id, rows)
+
+    async def before(self, conversation_id: str, turn_id: str) -> EventId | None:
+        """Where a turn begins: the id before its first entry; None if that is no longer kept."""
+        first = await self._database.read(_first, conversation_id, turn_id)
+        return None if first is None else EventId(_epoch(conversation_id), first - 1)
+
+    async def kept(self) -> list[Kept]:
+        """See `Journal`."""
+        return await self._database.read(_kept)
+
+    async def trim(self, turns: Sequence[Kept]) -> None:
+        """See `Journal`."""
+        await self._database.write(_trim, turns)
+
+    async def delete(self, conversation_id: str) -> None:
+        """Forget a conversation that was deleted."""
+        await self._database.write(_delete, conversation_id)
+
+    async def open_turns(self) -> list[tuple[str, str]]:
+        """The conversation and turn of every turn whose entries do not end with its `complete`."""
+        return await self._database.read(_open_turns)
+
+    async def turn(self, conversation_id: str, turn_id: str) -> list[Entry]:
+        """All entries of a turn that are kept, in order."""
+        return _entries(conversation_id, await self._database.read(_turn, conversation_id, turn_id))
+
+    async def delete_orphans(self) -> None:
+        """Forget conversations that were deleted while the server ended."""
+        await self._database.write(_delete_orphans)
+
+
+def _epoch(conversation_id: str) -> str:
+    return conversation_id[:EPOCH_LENGTH]
+
+
+def _entries(conversation_id: str, rows: Iterable[Any]) -> list[Entry]:
+    epoch = _epoch(conversation_id)
+    return [
+        Entry(EventId(epoch, row.number), row.turn_id, _decode(row.payload), len(row.payload)) for row in rows
+    ]
+
+
+def _of(conversation_id: str) -> Any:
+    return events.c.conversation_id == conversation_id
+
+
+def newest_number(connection: Connection, conversation_id: str) -> int:
+    """The number of a conversation's newest event, whether still kept or not; 0 before there is one."""
+    newest: int | None = connection.scalar(select(func.max(events.c.number)).where(_of(conversation_id)))
+    if newest is not None:
+        return newest
+    trimmed = select(conversations.c.last_event).where(conversations.c.id == conversation_id)
+    return connection.scalar(trimmed) or 0
+
+
+def _write(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.execute(insert(events), rows)
+
+
+def _positions(connection: Connection, conversation_ids: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(conversation_ids), MAX_VARIABLES):
+        some = conversation_ids[start : start + MAX_VARIABLES]
+        query = select(events.c.conversation_id, func.max(events.c.number)).where(
+            events.c.conversation_id.in_(some)
+        )
+        found |= {row[0]: row[1] for row in connection.execute(query.group_by(events.c.conversation_id))}
+    return found
+
+
+def _read(
+    connection: Connection, conversation_id: str, after: int, limit: int, max_size: int
+) -> Sequence[Any]:
+    first = (
+        select(events.c.number, events.c.turn_id, events.c.payload)
+        .where(_of(conversation_id), events.c.number > after)
+        .order_by(events.c.number)
+        .limit(limit)
+        .subquery()
+    )
+    size = func.length(first.c.payload)
+    before = (func.sum(size).over(order_by=first.c.number) - size).label("before")
+    sized = select(first, before).subquery()
+    return connection.execute(select(sized).where(sized.c.before < max_size).order_by(sized.c.number)).all()
+
+
+def _turn(connection: Connection, conversation_id: str, turn_id: str) -> Sequence[Any]:
+    query = select(events.c.number, events.c.turn_id, events.c.payload).where(
+        _of(conversation_id), events.c.turn_id == turn_id
+    )
+    return connection.execute(query.order_by(events.c.number)).all()
+
+
+def _first(connection: Connection, conversation_id: str, turn_id: str) -> int | None:
+    query = select(func.min(events.c.number)).where(_of(conversation_id), events.c.turn_id == turn_id)
+    first: int | None = connection.scalar(query)
+    return first
+
+
+def _kept(connection: Connection) -> list[Kept]:
+    last = func.max(events.c.number)
+    query = select(events.c.conversation_id, last, func.sum(func.length(events.c.payload))).group_by(
+        events.c.conversation_id, events.c.turn_id
+    )
+    finished = query.having(_ENDS > 0).order_by(events.c.conversation_id, last)
+    return [Kept(*row) for row in connection.execute(finished)]
+
+
+def _open_turns(connection: Connection) -> list[tuple[str, str]]:
+    query = select(events.c.conversation_id, events.c.turn_id).group_by(
+        events.c.conversation_id, events.c.turn_id
+    )
+    unfinished = query.having(_ENDS == 0)
+    return [(row.conversation_id, row.turn_id) for row in connection.execute(unfinished)]
+
+
+def _trim(connection: Connection, turns: Sequence[Kept]) -> None:
+    for turn in turns:
+        connection.execute(delete(events).where(_of(turn.conversation_id), events.c.number <= turn.last))
+        connection.execute(
+            update(conversations)
+            .where(conversations.c.id == turn.conversation_id, conversations.c.last_event < turn.last)
+            .values(last_event=turn.last)
+        )
+
+
+def _delete(connection: Connection, conversation_id: str) -> None:
+    connection.execute(delete(events).where(_of(conversation_id)))
+
+
+def _delete_orphans(connection: Connection) -> None:
+    connection.execute(delete(events).where(events.c.conversation_id.not_in(select(conversations.c.id))))
