@@ -6,6 +6,7 @@ Source: reference transcripts `sse*`.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .codes import CODES
 from .json_text import dumps
 from .transformer import Transformer
 
@@ -20,12 +21,29 @@ PING: Final = b"event: ping\ndata: \n\n\n"
 RETURN: Final = b"event: return\ndata: \n\n\n"
 """The stream has ended by itself; the client is not to reconnect."""
 
+RETRIED_NUMBER: Final = CODES["INTERNAL_SERVER_ERROR"].jsonrpc
+"""Of the errors after which a stock client repeats the call, for ever."""
+FINAL_NUMBER: Final = -32000
+"""JSON-RPC's first number for what it has no name for; it is none of tRPC's. The client goes by the
+name for everything else."""
+
 _UNDEFINED: Final = b"undefined"
 
 
-def connected(options: Mapping[str, Any]) -> bytes:
-    """The first event; `options` are the client's, such as `reconnectAfterInactivityMs`."""
-    return b"event: connected\ndata: " + dumps(options) + b"\n\n\n"
+def connected(options: Mapping[str, Any], retry: int | None = None) -> bytes:
+    """The first event.
+
+    Args:
+        options: the client's, such as `reconnectAfterInactivityMs`.
+        retry: milliseconds that the client waits before it reconnects; None for its own time.
+    """
+    pause = b"" if retry is None else b"\nretry: %d" % retry
+    return b"event: connected\ndata: " + dumps(options) + pause + b"\n\n\n"
+
+
+def as_final(shape: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give an error another number if stock clients would repeat the call because of its own."""
+    return {**shape, "code": FINAL_NUMBER} if shape.get("code") == RETRIED_NUMBER else shape
 
 
 def serialized_error(shape: Mapping[str, Any], transformer: Transformer) -> bytes:

@@ -392,6 +392,6 @@ app = create_app(
     error_formatter=format_error,
     max_batch_size=10,
     max_message_bytes=4 << 20,
-    sse=SSEOptions(ping_interval=0.5, reconnect_after_inactivity=3.0),
+    sse=SSEOptions(ping_interval=0.5, reconnect_after_inactivity=3.0, retry_internal_errors=True),
     jsonl_ping_interval=0.5,
 )

@@ -2,16 +2,24 @@
 
 import asyncio
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from tidewire_protocol import sse
 
 from ..calls import is_being_cancelled
+from ..errors import as_rpc_error
 from ..outbox import Outbox
 from ..tracking import Tracked
 from .request import CallSet
+
+RETRIED_CODES: Final = frozenset({"BAD_GATEWAY", "SERVICE_UNAVAILABLE", "GATEWAY_TIMEOUT"})
+"""Of errors that pass: stock clients repeat the call, with the last event id, until it succeeds.
+
+They do so with INTERNAL_SERVER_ERROR and NOT_IMPLEMENTED as well, which share the number. But a bug
+does not pass, and a call that begins something would begin it again each time.
+"""
 
 
 class SSEOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +35,11 @@ class SSEOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds without anything after which the client reconnects; None for never."""
     max_duration: float | None = None
     """Seconds after which the response ends, and the client reconnects; None for never."""
+    reconnect_pause: float | None = None
+    """Seconds that the client waits before it reconnects; None for its own time, mostly 3 s."""
+    retry_internal_errors: bool = False
+    """Whether stock clients are to repeat a call that failed with INTERNAL_SERVER_ERROR or
+    NOT_IMPLEMENTED, for ever, as they do with the reference server."""
 
     def __post_init__(self) -> None:
         ping, reconnect = self.ping_interval, self.reconnect_after_inactivity
@@ -40,13 +53,18 @@ class SSEOptions(msgspec.Struct, frozen=True, kw_only=True):
             return {}
         return {"reconnectAfterInactivityMs": round(self.reconnect_after_inactivity * 1000)}
 
+    @property
+    def retry_milliseconds(self) -> int | None:
+        """The pause as the event stream says it."""
+        return None if self.reconnect_pause is None else round(self.reconnect_pause * 1000)
+
 
 async def produce_events(
     calls: CallSet, outbox: Outbox, options: SSEOptions, last_event_id: str | None
 ) -> None:
     """Run the request's subscription, and put its events into `outbox`, to the end."""
     writer = sse.EventWriter(calls.dispatcher.transformer, last_event_id)
-    outbox.put(sse.connected(options.client_options))
+    outbox.put(sse.connected(options.client_options, options.retry_milliseconds))
     deadline = asyncio.timeout(options.max_duration)
     try:
         async with deadline, aclosing(await calls.run(0)) as events:
@@ -60,6 +78,8 @@ async def produce_events(
         # At its longest duration the stream just ends, so that the client reconnects.
         if not deadline.expired():
             shape = calls.error_shape(error, 0)
+            if not (options.retry_internal_errors or as_rpc_error(error).code in RETRIED_CODES):
+                shape = sse.as_final(shape)
             outbox.put(sse.serialized_error(shape, calls.dispatcher.transformer))
     finally:
         outbox.close()

@@ -4,19 +4,21 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from tidewire_protocol import jsonl, sse
+from tidewire_protocol.codes import CODES
 from tidewire_protocol.http import NEEDS_STREAMING, batch_body, error_body, result_body, status_of
 
-from ..calls import discard, is_pending
-from ..errors import RPCError, as_rpc_error, logger
+from ..calls import discard, is_being_cancelled, is_pending
+from ..errors import ErrorReport, RPCError, as_rpc_error, logger
 from ..outbox import Outbox
-from .body import Headers, send_body, send_stream, while_connected
+from .client import Client
 from .event_stream import SSEOptions, produce_events
 from .json_lines import produce_lines
 from .meta import JSON, VARY, ResponseHook, ResponseInfo, ResponseMeta
 from .request import CallSet
+from .response import Headers, Response, StuckClientError, ping, send_body, send_stream
 
 
 class AnswerOptions(msgspec.Struct, frozen=True):
@@ -38,11 +40,18 @@ class _Outcome(msgspec.Struct, frozen=True):
 class Exchange:
     """Runs the calls of a request, and sends what comes of them."""
 
-    def __init__(self, calls: CallSet, options: AnswerOptions, receive: Receive, send: Send) -> None:
+    def __init__(
+        self,
+        calls: CallSet,
+        options: AnswerOptions,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         self._calls = calls
         self._options = options
-        self._receive = receive
-        self._send = send
+        self._client = Client(receive)
+        self._response = Response(scope, send, calls.dispatcher.stuck_timeout)
 
     async def answer(self) -> None:
         """Answer in the form that the request asks for."""
@@ -50,12 +59,31 @@ class Exchange:
         try:
             if calls.mutates or calls.head.body_kind == "bytes":
                 # It runs to its end even if nobody waits for the answer any more.
-                await self._answer()
+                await self._start()
             else:
                 await calls.receive_inputs()
-                await while_connected(self._receive, self._answer())
+                await self._client.while_connected(self._start())
+        except StuckClientError as error:
+            logger.info("Cut off a client over HTTP: %s", error)
+            if self._response.dropped:
+                await self._client.gone()
+        except asyncio.CancelledError:
+            if is_being_cancelled():
+                await self._spare_the_client()
+                raise
+            await self._give_up()
         finally:
             await calls.close()
+
+    def _start(self) -> asyncio.Task[None]:
+        """Begin to answer, in a task that a shutdown waits for; not if it is a subscription, for that
+        might be for ever."""
+        answering = asyncio.create_task(self._answer(), name=f"HTTP {','.join(self._calls.head.paths)}")
+        if not self._calls.subscribes:
+            running = self._calls.dispatcher.running
+            running.add(answering)
+            answering.add_done_callback(running.discard)
+        return answering
 
     async def _answer(self) -> None:
         calls = self._calls
@@ -67,6 +95,23 @@ class Exchange:
         else:
             await self._answer_at_once()
 
+    async def _spare_the_client(self) -> None:
+        """Begin a stream that ends here before it has begun.
+
+        Whoever ends it would send an error status, and an EventSource that gets one never comes back.
+        """
+        if self._calls.subscribes and not self._response.started:
+            await self._response.start(200, [VARY, *sse.HEADERS])
+
+    async def _give_up(self) -> None:
+        """Say that the server's shutdown has cancelled the calls, if that can still be said."""
+        if self._response.started:
+            await self._response.end()
+            return
+        error = RPCError("SERVICE_UNAVAILABLE", "The server is shutting down")
+        body = error_body(self._calls.dispatcher.error_tail(ErrorReport(error=error)))
+        await send_body(self._response, CODES[error.code].http_status, [VARY, JSON], body)
+
     # ---------- in one piece
 
     async def _answer_at_once(self) -> None:
@@ -77,7 +122,7 @@ class Exchange:
         status, headers = self._meta(
             status_of(statuses), [JSON], [outcome.error for outcome in outcomes if outcome.error is not None]
         )
-        await send_body(self._send, status, headers, body)
+        await send_body(self._response, status, headers, body)
 
     async def _outcome(self, index: int) -> _Outcome:
         try:
@@ -116,16 +161,26 @@ class Exchange:
         headers: list[tuple[str, str]],
         outbox: Outbox,
         producing: asyncio.Task[None],
-        ping: bytes,
+        said: bytes,
         ping_interval: float | None,
     ) -> None:
+        pinging = asyncio.create_task(ping(outbox, said, ping_interval))
+        batches = outbox.batches()
         try:
-            status, all_headers = self._meta(200, headers, [])
-            await send_stream(self._send, status, all_headers, outbox, ping=ping, ping_interval=ping_interval)
+            await self._response.start(*self._meta(200, headers, []))
+            await send_stream(self._response, batches)
+        except StuckClientError:
+            if self._calls.mutates:
+                async for _ in batches:
+                    """Nobody reads it, but mutations run to their end."""
+            raise
         finally:
-            outbox.close()
+            # Not closed before: a stream that never waits by itself would then wait for nothing any
+            # more, and the event loop for it.
+            pinging.cancel()
             producing.cancel()
-            await asyncio.wait({producing})
+            await asyncio.wait({pinging, producing})
+            outbox.close()
         producing.result()
 
     # ---------- headers

@@ -3,7 +3,7 @@
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response as StarletteResponse
 from starlette.types import Receive, Scope, Send
 
 from tidewire_protocol.codes import CODES
@@ -19,11 +19,11 @@ from tidewire_protocol.http import (
 
 from ..dispatcher import Dispatcher
 from ..errors import ErrorReport, RPCError
-from .body import send_body
 from .event_stream import SSEOptions
 from .exchange import AnswerOptions, Exchange
 from .meta import TEXT, VARY, ResponseHook
 from .request import CallSet
+from .response import Response, send_body
 
 NO_SSE_OPTIONS: Final = SSEOptions()
 
@@ -63,16 +63,16 @@ class HTTPHandler:
         """Answer one request; `path` is what follows the router's own, still percent-encoded."""
         request = Request(scope, receive)
         if request.method == "HEAD":
-            await Response(status_code=204)(scope, receive, send)
+            await StarletteResponse(status_code=204)(scope, receive, send)
             return
         try:
             head = self._read_head(request, path)
             calls = CallSet(self._dispatcher, request, head, self._methods, self._max_upload_bytes)
             check_kinds(procedure.kind for procedure in calls.procedures if procedure is not None)
         except HTTPFaultError as error:
-            await self._refuse(error, send)
+            await self._refuse(error, Response(scope, send, None))
         else:
-            await Exchange(calls, self._answers, receive, send).answer()
+            await Exchange(calls, self._answers, scope, receive, send).answer()
 
     def _read_head(self, request: Request, path: str) -> RequestHead:
         limit = self._dispatcher.max_batch_size
@@ -85,7 +85,7 @@ class HTTPHandler:
             raise HTTPFaultError("BAD_REQUEST", said)
         return head
 
-    async def _refuse(self, refusal: HTTPFaultError, send: Send) -> None:
+    async def _refuse(self, refusal: HTTPFaultError, response: Response) -> None:
         error = RPCError(refusal.fault.code, refusal.fault.message)
         body = error_body(self._dispatcher.error_tail(ErrorReport(error=error)))
-        await send_body(send, CODES[error.code].http_status, [VARY, TEXT], body)
+        await send_body(response, CODES[error.code].http_status, [VARY, TEXT], body)

@@ -1,13 +1,16 @@
 """Subscriptions over server-sent events."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from tests.tidewire.transports.http_exchange import WAIT_SECONDS, HTTPExchange
 from tidewire import ConnectionInfo, Context, Router, RPCError, SSEOptions, Tracked, create_app, tracked
+from tidewire_protocol import CODES
 
 
 class Log:
@@ -186,6 +189,53 @@ async def test_a_failure_is_the_last_event(path: str, code: str, message: str) -
     assert RETURN not in text
 
 
+def numbers_of_errors(**options: Any) -> Any:
+    """Serve a subscription for each error code, and one with a bug."""
+    router = Router()
+
+    def failing(error: Exception) -> Any:
+        async def fail() -> AsyncIterator[int]:
+            yield 1
+            raise error
+
+        return fail
+
+    for code in CODES:
+        router.subscription(name=code.lower())(failing(RPCError(code)))
+    router.subscription(name="bug")(failing(RuntimeError("a secret")))
+    return create_app(router, on_error=lambda report: None, **options)
+
+
+async def number_of(app: Any, path: str) -> int:
+    number: int = json.loads((await read(app, path)).rpartition("data: ")[2])["code"]
+    return number
+
+
+async def test_only_errors_that_pass_have_the_number_that_clients_retry() -> None:
+    app = numbers_of_errors()
+    numbers = {code: await number_of(app, code.lower()) for code in CODES}
+    assert {code for code, number in numbers.items() if number == -32603} == {
+        "BAD_GATEWAY",
+        "SERVICE_UNAVAILABLE",
+        "GATEWAY_TIMEOUT",
+    }
+    final = {"INTERNAL_SERVER_ERROR", "NOT_IMPLEMENTED"}
+    assert {code for code, number in numbers.items() if number == -32000} == final
+    assert await number_of(app, "bug") == -32000
+
+
+async def test_clients_retry_internal_errors_where_that_is_asked_for() -> None:
+    app = numbers_of_errors(sse=SSEOptions(retry_internal_errors=True))
+    numbers = {code: await number_of(app, code.lower()) for code in CODES}
+    assert numbers == {code: number.jsonrpc for code, number in CODES.items()}
+    assert await number_of(app, "bug") == -32603
+
+
+async def test_a_number_of_the_formatters_own_is_left_alone() -> None:
+    app = numbers_of_errors(error_formatter=lambda shape, report: {**shape, "code": 7})
+    assert await number_of(app, "bug") == 7
+
+
 async def test_a_refused_context_is_an_error_in_the_stream() -> None:
     def refuse(connection: ConnectionInfo) -> Context:
         raise RPCError("UNAUTHORIZED", "who?")
@@ -213,6 +263,11 @@ async def test_the_client_is_told_when_to_reconnect() -> None:
     options = SSEOptions(reconnect_after_inactivity=1.5)
     text = await read(serve(sse=options), "count")
     assert text.startswith('event: connected\ndata: {"reconnectAfterInactivityMs":1500}\n\n\n')
+
+
+async def test_the_client_is_told_how_long_to_wait_before_it_reconnects() -> None:
+    text = await read(serve(sse=SSEOptions(reconnect_pause=0.25)), "count")
+    assert text.startswith("event: connected\ndata: {}\nretry: 250\n\n\n")
 
 
 def test_pings_must_be_more_frequent_than_reconnects() -> None:
@@ -264,3 +319,24 @@ async def test_a_subscription_waits_for_a_client_that_does_not_read() -> None:
         await exchange.ended()
     assert log.closed.is_set()
     assert sum(sent) < 2 << 20
+
+
+async def test_a_stream_that_is_ended_before_it_has_begun_is_no_error_to_its_client() -> None:
+    asked = asyncio.Event()
+
+    async def make_context(connection: ConnectionInfo) -> Context:
+        asked.set()
+        await asyncio.Event().wait()
+        return Context(connection)
+
+    app = serve(context=make_context)
+
+    async def ended_early(scope: Scope, receive: Receive, send: Send) -> None:
+        serving = asyncio.create_task(app(scope, receive, send))
+        await asyncio.wait_for(asked.wait(), WAIT_SECONDS)
+        serving.cancel()
+        await asyncio.wait({serving})
+
+    async with stream(ended_early, "hold") as exchange:
+        assert await exchange.start() == 200
+        assert ("content-type", "text/event-stream") in exchange.headers
