@@ -115,14 +115,13 @@ async def test_what_has_no_end_is_closed_at_the_deadline_and_a_stuck_reader_is_c
 
 
 async def test_two_hundred_sockets_are_all_told_before_any_is_closed() -> None:
-    async with run(env={"TEST_SPREAD": "0.5"}) as server, AsyncExitStack() as stack:
+    async with run(env={"TEST_GRACE": "60", "TEST_SPREAD": "0.5"}) as server, AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(socket(server)) for _ in range(200)]
         server.kill()
         told = await asyncio.gather(*map(frame, sockets))
         assert told == [RECONNECT] * 200
         assert not any(each.close_code for each in sockets)
-        ends = await asyncio.gather(*map(rest, sockets))
-        assert ends == [([], 1012)] * 200
+        await asyncio.gather(*(each.close() for each in sockets))
         assert await server.exit_code() == 0
         assert server.complaints == []
 
