@@ -74,6 +74,8 @@ class Proxy:
         """How many have been accepted so far."""
         self.cuts: int = 0
         """How many of them a rule has cut."""
+        self.forwarded_bytes: int = 0
+        """How many from the server have gone on to clients."""
         self.swallowed_bytes: int = 0
         """How many from clients were lost since the last `swallow`."""
 
@@ -150,6 +152,10 @@ class Proxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port, backlog=BACKLOG)
         self._port = self._server.sockets[0].getsockname()[1]
 
+    def lead_to(self, url: str) -> None:
+        """Forward new connections to another server; open ones stay where they are."""
+        self._target = urlsplit(url)
+
     # ---------- what happens
 
     async def connected(self, times: int = 1) -> None:
@@ -206,11 +212,11 @@ class Proxy:
             await self._notify()
         return not self._swallowing
 
-    def passed(self, received: bytes) -> int | None:
+    def passed(self, received: bytearray) -> int | None:
         """Apply the rule to a connection's bytes; a number means that the connection is to be cut."""
         if self._rule is None or self._cuts_left == 0:
             return None
-        count = self._rule(received)
+        count = self._rule(bytes(received))
         if count is not None:
             self._cuts_left -= 1
             self.cuts += 1
@@ -262,8 +268,9 @@ class _Link:
         while data := await from_server.read(BUFFER_BYTES):
             await self._proxy.flowing()
             self._received += data
-            allowed = self._proxy.passed(bytes(self._received))
+            allowed = self._proxy.passed(self._received)
             to_client.write(self._received[sent:allowed])
+            self._proxy.forwarded_bytes += len(self._received[sent:allowed])
             sent = len(self._received)
             await to_client.drain()
             if allowed is not None:
