@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -91,7 +90,6 @@ class Turn:
         )
         self._failure: Failure | None = None
         self._stopped_by: str | None = None
-        self._gave_up = asyncio.Event()
         record.put_last(self._start())
         self._work = asyncio.create_task(self._converse(), name=f"answer {request.answer.id}")
         self._ending = asyncio.create_task(self._end(), name=f"turn {self.id}")
@@ -154,8 +152,8 @@ class Turn:
             async with asyncio.timeout(STORE_PATIENCE):
                 await self.ended()
         except TimeoutError:
-            self._gave_up.set()
-            await self.ended()
+            self._ending.cancel()
+            await asyncio.wait([self._ending])
 
     # ---------- the work
 
@@ -194,26 +192,20 @@ class Turn:
             )
             self._record.put_last(complete, self._on_end)
             await self._insist(self._record.caught_up)
-        except StoreError as error:
-            logger.error("Turn %s ends without being stored; the next start will: %s", self.id, error)
+        except asyncio.CancelledError:
+            # The server cannot wait any longer.
+            logger.error("The end of turn %s is not stored; the next start of the server will", self.id)
             self._on_end()
 
     async def _insist(self, store: Callable[[], Awaitable[object]]) -> None:
-        """Store something, however long the database takes.
-
-        Raises:
-            StoreError: it failed, and the server cannot wait any longer.
-        """
+        """Store something, however long the database takes."""
         while True:
             try:
                 await store()
                 return
             except StoreError as error:
-                if self._gave_up.is_set():
-                    raise
                 logger.error("The end of turn %s is not stored yet: %s", self.id, error)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._gave_up.wait(), STORE_RETRY)
+            await asyncio.sleep(STORE_RETRY)
 
     async def _save(self) -> Message:
         """Store the answer, or at least its text, and give it.

@@ -1,0 +1,159 @@
+"""Two servers on one database, as in a deploy: who ends what, and who sees what the other writes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
+from tidewire import Tracked
+from tidewire.chat import ChatContext, Settings, router
+from tidewire.chat.providers import Text
+from tidewire.chat.server import ChatServer
+from tidewire.testing import CallError, Client
+
+STREAM = "conversations.streamMessage"
+WATCH = "conversations.watch"
+
+
+class House:
+    """A server with a connection to it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.provider = ScriptedProvider()
+        self.chat = ChatServer(settings, provider=self.provider)
+        self.client = Client(router, context=lambda connection: ChatContext(connection, self.chat, "local"))
+
+    async def at_gate(self) -> None:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await self.provider.waiting.wait()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncGenerator[House]:
+    house = House(settings)
+    async with house.chat.running(), house.client:
+        yield house
+
+
+@pytest.fixture
+async def old(settings: Settings) -> AsyncIterator[House]:
+    async with running(settings) as house:
+        yield house
+
+
+async def new_conversation(house: House) -> str:
+    return str((await house.client.mutate("conversations.create", {}))["id"])
+
+
+async def read(events: AsyncIterator[Any]) -> list[Tracked[Any]]:
+    return [event async for event in events]
+
+
+async def test_a_turn_of_the_old_server_is_followed_on_the_new_one(old: House, settings: Settings) -> None:
+    gate = asyncio.Event()
+    old.provider.script([Text("one "), gate, *text("two three")])
+    asked = {"conversationId": await new_conversation(old), "message": "Hello", "clientMessageId": "mine"}
+    async with old.client.subscribe(STREAM, asked) as events, running(settings) as new:
+        await old.at_gate()
+        first = await anext(events)
+        async with (
+            new.client.subscribe(STREAM, asked, last_event_id=first.id) as continued,
+            new.client.subscribe(STREAM, asked) as repeated,
+        ):
+            start = await anext(repeated)
+            gate.set()
+            rest = await read(events)
+            assert await read(continued) == rest
+            assert [start, *await read(repeated)] == [first, *rest]
+        assert rest[-1].data["status"] == "ok"
+        assert new.provider.prompts == []
+
+
+async def test_a_message_is_not_answered_by_both(old: House, settings: Settings) -> None:
+    gate = asyncio.Event()
+    old.provider.script([gate, *text("one two")])
+    conversation = {"conversationId": await new_conversation(old)}
+    async with (
+        old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events,
+        running(settings) as new,
+    ):
+        await old.at_gate()
+        with pytest.raises(CallError) as caught:
+            async with new.client.subscribe(STREAM, {**conversation, "message": "Another"}) as refused:
+                await anext(refused)
+        assert caught.value.code == "CONFLICT"
+        with pytest.raises(CallError) as caught:
+            await new.client.mutate("conversations.stop", conversation)
+        assert caught.value.code == "CONFLICT"
+        async with new.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as attached:
+            start = await anext(attached)
+            gate.set()
+            assert [start, *await read(attached)] == await read(events)
+        async with new.client.subscribe(STREAM, {**conversation, "message": "Another"}) as answered:
+            assert (await read(answered))[-1].data["status"] == "ok"
+        assert (len(old.provider.prompts), len(new.provider.prompts)) == (1, 1)
+
+
+async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
+    old: House, settings: Settings
+) -> None:
+    gate = asyncio.Event()
+    old.provider.script([Text("one "), gate, *text("two")])
+    conversation = {"conversationId": await new_conversation(old)}
+    async with (
+        old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events,
+        running(settings) as new,
+    ):
+        await old.at_gate()
+        while (await anext(events)).data["type"] != "text_delta":
+            pass
+        state = await new.client.query("conversations.get", conversation)
+        assert [message["content"] for message in state["messages"]] == ["Hello", "one "]
+        async with new.client.subscribe(WATCH, conversation, last_event_id=state["upTo"]) as watched:
+            gate.set()
+            rest = await read(events)
+            assert [await anext(watched) for _ in rest] == rest
+
+
+async def test_what_a_dead_server_left_is_ended_by_the_one_that_is_there(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The old one lives on here, and cannot write what it still has to say.
+    monkeypatch.setattr("tidewire.chat.turn.STORE_PATIENCE", 0.01)
+    async with running(settings) as old:
+        old.provider.script([Text("one "), asyncio.Event()])
+        conversation = {"conversationId": await new_conversation(old)}
+        async with (
+            old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events,
+            running(settings) as new,
+        ):
+            await old.at_gate()
+            while (first := await anext(events)).data["type"] != "text_delta":
+                pass
+            async with new.client.subscribe(WATCH, conversation, last_event_id=first.id) as watched:
+                await old.chat.store.ownership.release()
+                types = [(await anext(watched)).data["type"] for _ in range(3)]
+            assert types == ["usage", "error", "complete"]
+            state = await new.client.query("conversations.get", conversation)
+            assert [message["status"] for message in state["messages"]] == ["ok", "interrupted"]
+            assert state["messages"][1]["content"] == "one "
+            async with new.client.subscribe(STREAM, {**conversation, "message": "Next"}) as answered:
+                assert (await read(answered))[-1].data["status"] == "ok"
+
+
+async def test_a_server_alone_ends_a_turn_that_nobody_writes(old: House) -> None:
+    """Such as one whose beginning was stored when the database's answer got lost."""
+    conversation = {"conversationId": await new_conversation(old)}
+    old.provider.script(text("one"), text("two"))
+    async with old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events:
+        await read(events)
+    _, answer = await old.chat.store.messages.history(conversation["conversationId"], limit=2)
+    await old.chat.store.messages.save(msgspec.structs.replace(answer, status="streaming"))
+    async with old.client.subscribe(STREAM, {**conversation, "message": "Next"}) as events:
+        assert (await read(events))[-1].data["status"] == "ok"
+    state = await old.client.query("conversations.get", conversation)
+    assert [message["status"] for message in state["messages"]] == ["ok", "ok", "ok", "ok"]
