@@ -88,6 +88,11 @@ class Subscription:
             if callback.event == "error":
                 raise StockClientError.of(callback)
 
+    async def reached(self, state: str) -> None:
+        """Wait for a state of the connection, such as `connecting`; what comes before it is passed over."""
+        while (await self._next()).state != state:
+            pass
+
     async def stop(self) -> None:
         """Unsubscribe. What was received before can still be read."""
         await self._client.send({"op": "stop", "key": self._key})
@@ -108,10 +113,12 @@ class Subscription:
 
 
 class StockClient:
-    """`createTRPCClient` with one `wsLink`, in a Node process of its own.
+    """`createTRPCClient` in a Node process of its own.
 
-    `url` is that of the endpoint, with scheme `ws` or `http`. Inputs and outputs are what JSON can
-    hold; a call without `input` passes `undefined`.
+    It has one `wsLink`, or with link `sse` an `httpSubscriptionLink` beside an `httpLink`. `url` is
+    that of the endpoint, with scheme `ws` or `http`. Inputs and outputs are what JSON can hold; a
+    call without `input` passes `undefined`. `retry_delay` is the seconds between two attempts to
+    connect, instead of the client's own, which grow from 0 to 2, 4 and so on.
     """
 
     def __init__(
@@ -121,11 +128,16 @@ class StockClient:
         version: ClientVersion = "11.25",
         transformer: Literal["none", "superjson"] = "none",
         connection_params: Mapping[str, str] | None = None,
+        link: Literal["ws", "sse"] = "ws",
+        retry_delay: float | None = None,
     ) -> None:
-        self._arguments = ["--url", url.replace("http", "ws", 1), "--version", version]
-        self._arguments += ["--transformer", transformer]
+        address = url.replace("http", "ws", 1) if link == "ws" else url
+        self._arguments = ["--url", address, "--version", version]
+        self._arguments += ["--transformer", transformer, "--link", link]
         if connection_params is not None:
             self._arguments += ["--params", json.dumps(connection_params)]
+        if retry_delay is not None:
+            self._arguments += ["--retry-delay", str(1000 * retry_delay)]
         self._keys = map(str, itertools.count(1))
         self._replies: dict[str, asyncio.Future[Callback]] = {}
         self._subscriptions: dict[str, Subscription] = {}

@@ -2,21 +2,26 @@
 //
 //   node clients/stream.mjs --url ws://127.0.0.1:8000/api/trpc [--version 11.18|11.25]
 //                           [--transformer none|superjson] [--params '{"token":"…"}']
+//                           [--retry-delay MS]      between attempts to connect; the client's own by default
+//   node clients/stream.mjs --link sse --url http://127.0.0.1:8000/api/trpc …
+//
+// With `--link sse` subscriptions go over httpSubscriptionLink, and all else over httpLink.
 //
 // Commands come on stdin, one JSON object a line; `key` is the caller's name for the call:
 //   {"op":"query"|"mutate","key":…,"path":…,"input":…}
 //   {"op":"subscribe","key":…,"path":…,"input":…,"stopAfter":N}   N events, then unsubscribe
 //   {"op":"stop","key":…}          unsubscribe; nothing happens if that was done before
-//   {"op":"drop"}                  cut the connection without a Close frame
+//   {"op":"drop"}                  cut the connection without a Close frame; WebSockets only
 //   {"op":"close"}                 close the client and end, as the end of stdin does
 // A command without `input` passes undefined.
 //
 // Each callback is one JSON line {"at":…,"key":…,"event":…} on stdout, `at` in milliseconds:
 //   result{data}   error{name,message,code,data}             of queries and mutations
-//   started  data{data}  error{…}  stopped  complete  state{state}   of subscriptions
-//   open  close{code}                                         of the connection (no key)
+//   started  data{data}  error{…}  stopped  complete  state{state,message,code}   of subscriptions
+//   open  close{code}                                         of the WebSocket (no key)
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
+import { EventSource } from 'eventsource';
 import superjson from 'superjson';
 import { WebSocket } from 'ws';
 
@@ -26,9 +31,13 @@ const { values: flags } = parseArgs({
     version: { type: 'string', default: '11.25' },
     transformer: { type: 'string', default: 'none' },
     params: { type: 'string' },
+    link: { type: 'string', default: 'ws' },
+    'retry-delay': { type: 'string' },
   },
 });
-const { createTRPCClient, createWSClient, wsLink } = await import(`../trpc/${flags.version}/client.mjs`);
+const { createTRPCClient, createWSClient, httpLink, httpSubscriptionLink, splitLink, wsLink } = await import(
+  `../trpc/${flags.version}/client.mjs`
+);
 
 const print = (event, fields) =>
   process.stdout.write(`${JSON.stringify({ at: performance.now(), event, ...fields })}\n`);
@@ -50,15 +59,34 @@ class CuttableWebSocket extends WebSocket {
   }
 }
 
-const wsClient = createWSClient({
-  url: flags.url,
-  WebSocket: CuttableWebSocket,
-  connectionParams: flags.params ? JSON.parse(flags.params) : null,
-  onOpen: () => print('open'),
-  onClose: (cause) => print('close', { code: cause?.code ?? null }),
-});
+const { url } = flags;
+const connectionParams = flags.params ? JSON.parse(flags.params) : null;
 const transformer = flags.transformer === 'superjson' ? superjson : undefined;
-const client = createTRPCClient({ links: [wsLink({ client: wsClient, transformer })] });
+const retryDelay = flags['retry-delay'];
+
+function overWebSocket() {
+  const client = createWSClient({
+    url,
+    WebSocket: CuttableWebSocket,
+    connectionParams,
+    ...(retryDelay && { retryDelayMs: () => Number(retryDelay) }),
+    onOpen: () => print('open'),
+    onClose: (cause) => print('close', { code: cause?.code ?? null }),
+  });
+  return { link: wsLink({ client, transformer }), close: () => client.close() };
+}
+
+function overHTTP() {
+  const link = splitLink({
+    condition: ({ type }) => type === 'subscription',
+    true: httpSubscriptionLink({ url, transformer, EventSource, connectionParams }),
+    false: httpLink({ url, transformer }),
+  });
+  return { link, close: () => [...subscriptions.keys()].forEach((key) => stop({ key })) };
+}
+
+const { link, close } = flags.link === 'sse' ? overHTTP() : overWebSocket();
+const client = createTRPCClient({ links: [link] });
 
 const procedure = (path) => path.split('.').reduce((node, name) => node[name], client);
 const subscriptions = new Map();
@@ -83,7 +111,8 @@ function subscribe({ key, path, input, stopAfter }) {
     onError: (error) => print('error', { key, ...describe(error) }),
     onStopped: () => print('stopped', { key }),
     onComplete: () => print('complete', { key }),
-    onConnectionStateChange: ({ state }) => print('state', { key, state }),
+    onConnectionStateChange: ({ state, error }) =>
+      print('state', { key, state, ...(error && { message: error.message, code: error.data?.code ?? null }) }),
   });
   subscriptions.set(key, subscription);
 }
@@ -110,4 +139,4 @@ for await (const line of commands) {
   const command = JSON.parse(line);
   OPERATIONS[command.op](command);
 }
-wsClient.close();
+close();
