@@ -44,8 +44,8 @@ class Countdown:
     def __init__(self, grace: float) -> None:
         self.total: float = total_seconds(grace)
         """Seconds from the signal to the exit."""
-        self.begun = False
-        self.hurried = False
+        self.begun: bool = False
+        self.hurried: bool = False
         self._grace = grace
         self._closing = 0.0
         self._exit = 0.0

@@ -84,8 +84,8 @@ class Drain:
         spread: float,
         work: Work | None = None,
     ) -> None:
-        self.grace = grace
-        self.countdown = Countdown(grace)
+        self.grace: float = grace
+        self.countdown: Countdown = Countdown(grace)
         self._sockets = sockets
         self._answers = answers
         self._spread = spread

@@ -20,7 +20,7 @@ class Answer:
     """
 
     def __init__(self, send: Send) -> None:
-        self.endless = False
+        self.endless: bool = False
         """Whether it is a stream of events, whose client comes back when it ends."""
         self._send = send
         self._task: asyncio.Task[None] | None = None
