@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.tidewire.chat.house import House
 from tests.tidewire.chat.scripted import ScriptedProvider
 from tidewire import ConnectionInfo
 from tidewire.chat import ChatContext, Settings, router
 from tidewire.chat.server import ChatServer
+from tidewire.chat.store import Store
 from tidewire.testing import Client
 
 Connect = Callable[..., Client]
@@ -48,3 +50,13 @@ def connect(chat: ChatServer) -> Connect:
 async def client(connect: Connect) -> AsyncIterator[Client]:
     async with connect() as connected:
         yield connected
+
+
+@pytest.fixture
+async def house(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[House]:
+    store = await Store.open(database_url)
+    house = House(store, scripted, (await store.conversations.create("ann", "Title")).id)
+    await house.log.start(alone=True)
+    yield house
+    await house.close()
+    await store.close()

@@ -1,99 +1,18 @@
 """Who starts a turn, who attaches to one, and what late readers get."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
+from tests.tidewire.chat.house import House, read, said
 from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
-from tidewire import RPCError, Tracked
-from tidewire.chat.answering import AnswerSettings
-from tidewire.chat.events import Complete, MessageEvent, Snapshot, Start, Stopped, TextDelta
-from tidewire.chat.log import Log, LogLimits
+from tidewire import RPCError
+from tidewire.chat.events import Complete, Snapshot, Start, Stopped
 from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
-from tidewire.chat.store import Store, StoreError
-from tidewire.chat.tools import Toolbox
-from tidewire.chat.turn import TurnServices
-from tidewire.chat.turns import Question, Turns
-
-Events = list[Tracked[MessageEvent]]
-
-
-class House:
-    """Turns on a database, with one conversation."""
-
-    def __init__(self, store: Store, provider: ScriptedProvider, conversation_id: str) -> None:
-        self.store = store
-        self.provider = provider
-        self.conversation_id = conversation_id
-        self.log = Log(store.events, LogLimits(retention=0))
-        services = TurnServices(
-            store=store,
-            provider=provider,
-            toolbox=Toolbox(()),
-            slots=asyncio.Semaphore(10),
-            max_history_messages=20,
-        )
-        self.turns = Turns(services, self.log)
-
-    def question(self, message: str = "Hello", client_message_id: str | None = None) -> Question:
-        return Question(
-            owner="ann",
-            conversation_id=self.conversation_id,
-            text=message,
-            client_message_id=client_message_id,
-            settings=AnswerSettings(model="scripted-1"),
-        )
-
-    async def send(
-        self, message: str = "Hello", client_message_id: str | None = None, after: str | None = None
-    ) -> AsyncIterator[Tracked[MessageEvent]]:
-        async with asyncio.timeout(WAIT_SECONDS):
-            return await self.turns.stream(self.question(message, client_message_id), after)
-
-    async def ask(
-        self, message: str = "Hello", client_message_id: str | None = None, after: str | None = None
-    ) -> Events:
-        """Send, and read to the end."""
-        return await read(await self.send(message, client_message_id, after))
-
-    async def at_gate(self) -> AsyncIterator[Tracked[MessageEvent]]:
-        """Send into a provider that says something and then waits, and wait until it does."""
-        events = await self.send()
-        async with asyncio.timeout(WAIT_SECONDS):
-            await self.provider.waiting.wait()
-        return events
-
-    async def messages(self) -> list[Message]:
-        return await self.store.messages.history(self.conversation_id, limit=100)
-
-    async def close(self, grace: float = 0) -> None:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await self.turns.drain(grace)
-            await self.log.close()
-
-
-async def read(events: AsyncIterator[Tracked[MessageEvent]]) -> Events:
-    async with asyncio.timeout(WAIT_SECONDS):
-        return [event async for event in events]
-
-
-def said(events: Events) -> str:
-    return "".join(event.data.content for event in events if isinstance(event.data, TextDelta))
-
-
-@pytest.fixture
-async def house(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[House]:
-    store = await Store.open(database_url)
-    house = House(store, scripted, (await store.conversations.create("ann", "Title")).id)
-    await house.log.start(alone=True)
-    yield house
-    await house.close()
-    await store.close()
-
+from tidewire.chat.store import StoreError
 
 # ---------- starting
 

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
+from tidewire.chat.log import EventId
 from tidewire.chat.store import DatabaseUrlError, NewerDatabaseError, Store, StoreError
 from tidewire.chat.store import url as url_module
+from tidewire.chat.store.migrate import LOCATION
 from tidewire.chat.store.tables import metadata
 from tidewire.chat.store.url import parse_database_url, shown
 
@@ -166,3 +170,39 @@ def test_driver_without_asyncio_is_refused() -> None:
 def test_shown_url_hides_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(url_module, "find_spec", lambda name: object())
     assert shown(parse_database_url("postgres://ann:secret@h/d")) == "postgresql://ann:***@h/d"
+
+
+def upgrade_to(url: str, revision: str) -> sqlalchemy.Engine:
+    """A database as an older version left it."""
+    engine = sqlalchemy.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", LOCATION)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    return engine
+
+
+async def test_a_database_of_the_first_version_is_brought_up_to_date_with_what_it_holds(url: str) -> None:
+    engine = upgrade_to(url, "0001")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO conversations (id, owner, title, created_at, updated_at) VALUES "
+            "('0123abcdef', 'ann', 'Old', '2030-01-02 03:04:05.000000', '2030-01-02 03:04:05.000000')"
+        )
+        for name, role, status in (("u", "user", "ok"), ("a", "assistant", "streaming")):
+            connection.exec_driver_sql(
+                "INSERT INTO messages (id, conversation_id, turn_id, role, status, content, parts, "
+                f"created_at) VALUES ('{name}', '0123abcdef', 'turn', '{role}', '{status}', '', '[]', "
+                "'2030-01-02 03:04:05.000000')"
+            )
+    engine.dispose()
+    store = await Store.open(url)
+    found = await store.conversations.get("ann", "0123abcdef")
+    assert found is not None
+    assert found.title == "Old"
+    assert [message.id for message in await store.messages.turn("turn")] == ["u", "a"]
+    assert await store.messages.streaming_turns() == [("0123abcdef", "turn")]
+    assert await store.events.position("0123abcdef") == EventId("0123abcd", 0)
+    assert await store.tool_runs.started("turn") == set()
+    await store.close()
