@@ -26,6 +26,8 @@ class Server(uvicorn.Server):
     Says where it listens once it does, which for port 0 nobody knows before.
     """
 
+    should_exit: bool
+
     def __init__(self, config: uvicorn.Config, announce: Callable[[str], None], watchdog: Watchdog) -> None:
         super().__init__(config)
         self._announce = announce
