@@ -1,6 +1,7 @@
 """What becomes of calls whose client goes away, or that are cancelled otherwise."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -193,3 +194,63 @@ async def test_no_task_is_left_of_many_requests_that_were_given_up(target: str, 
     await asyncio.gather(*(give_up() for _ in range(times)))
     assert asyncio.all_tasks() == before
     assert set(calls.ends) <= {"cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "accept"),
+    [
+        ("GET", "read", "*/*"),
+        ("GET", "read?batch=1", "application/jsonl"),
+        ("POST", "write", "*/*"),
+        ("POST", "write?batch=1", "application/jsonl"),
+    ],
+)
+async def test_a_shutdown_waits_for_calls(method: str, target: str, accept: str) -> None:
+    calls = Calls()
+    app = calls.app()
+    headers = {**JSON, "trpc-accept": accept}
+    async with HTTPExchange(app, method, f"/api/trpc/{target}", headers=headers) as exchange:
+        await calls.reached()
+        closing = asyncio.create_task(app.state.endpoint.dispatcher.close(WAIT_SECONDS))
+        await asyncio.sleep(0)
+        assert not closing.done()
+        calls.resume.set()
+        assert await exchange.start() == 200
+        assert b'"done"' in await exchange.rest()
+        await closing
+    assert calls.ends == ["done"]
+
+
+@pytest.mark.parametrize(("method", "target"), [("GET", "read"), ("POST", "write?batch=1")])
+async def test_a_call_that_a_shutdown_cancels_says_so(method: str, target: str) -> None:
+    calls = Calls()
+    app = calls.app()
+    async with HTTPExchange(app, method, f"/api/trpc/{target}", headers=JSON) as exchange:
+        await calls.reached()
+        await app.state.endpoint.dispatcher.close(0)
+        assert await exchange.start() == 503
+        answer = json.loads(await exchange.rest())
+    assert error_of(answer) == ("SERVICE_UNAVAILABLE", "The server is shutting down")
+    assert calls.ends == ["cancelled"]
+
+
+async def test_lines_that_a_shutdown_cancels_just_end() -> None:
+    calls = Calls()
+    app = calls.app()
+    headers = {"trpc-accept": "application/jsonl"}
+    async with HTTPExchange(app, "GET", "/api/trpc/read?batch=1", headers=headers) as exchange:
+        await calls.reached()
+        assert await exchange.start() == 200
+        await app.state.endpoint.dispatcher.close(0)
+        assert b'"done"' not in await exchange.rest()
+
+
+async def test_a_shutdown_does_not_wait_for_event_streams() -> None:
+    calls = Calls()
+    app = calls.app()
+    async with HTTPExchange(app, "GET", "/api/trpc/feed") as exchange:
+        await calls.reached()
+        await app.state.endpoint.dispatcher.close(WAIT_SECONDS)
+        calls.resume.set()
+        assert await exchange.start() == 200
+        assert b'"done"' in await exchange.until(b"event: return")
