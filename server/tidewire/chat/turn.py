@@ -178,9 +178,9 @@ class Turn:
 
     async def _end(self) -> None:
         """Wait for the work to end in whatever way, store the answer, and say `complete`."""
-        await asyncio.wait([self._work])
-        self._conclude()
         try:
+            await asyncio.wait([self._work])
+            self._conclude()
             # The events first, so that what is stored of an answer is never more than the log tells.
             await self._insist(self._record.caught_up)
             message = await self._save()
@@ -199,20 +199,20 @@ class Turn:
 
     async def _insist(self, store: Callable[[], Awaitable[object]]) -> None:
         """Store something, however long the database takes."""
+        told = False
         while True:
             try:
                 await store()
                 return
             except StoreError as error:
-                logger.error("The end of turn %s is not stored yet: %s", self.id, error)
+                # Once: a thousand turns may wait for one database.
+                if not told:
+                    logger.error("The end of turn %s is not stored yet: %s", self.id, error)
+                told = True
             await asyncio.sleep(STORE_RETRY)
 
     async def _save(self) -> Message:
-        """Store the answer, or at least its text, and give it.
-
-        Raises:
-            StoreError: it cannot be stored, and the server cannot wait any longer.
-        """
+        """Store the answer, or at least its text, and give it."""
         message = self._finished(self.message)
         if await self._is_saved(message):
             return message
@@ -225,8 +225,6 @@ class Turn:
     async def _is_saved(self, message: Message) -> bool:
         try:
             await self._insist(partial(self._services.store.messages.save, message))
-        except StoreError:
-            raise
         # Whatever it is, such as arguments nested too deeply to be written: readers wait for `complete`.
         except Exception as error:
             logger.error("The answer of turn %s cannot be stored: %s", self.id, error, exc_info=error)
