@@ -36,6 +36,7 @@ LINKS: Final = (
     "httpSubscriptionLink-connectionParams",
     "httpSubscriptionLink-lastEventId",
     "httpSubscriptionLink-cut",
+    "retryLink-wsLink",
     "retryLink-httpSubscriptionLink",
     "splitLink",
 )
