@@ -1,0 +1,118 @@
+"""Places in a turn, and what a reader gets where the log does not reach."""
+
+import asyncio
+
+import pytest
+
+from tests.tidewire.chat.house import House, read, said
+from tests.tidewire.chat.scripted import text
+from tidewire import RPCError
+from tidewire.chat.coalescing import LAG
+from tidewire.chat.events import Complete, Snapshot, TextDelta
+from tidewire.chat.log import EventId
+from tidewire.chat.providers import Text
+from tidewire.chat.readers import Place, Readers
+from tidewire.chat.store import StoreError
+
+
+@pytest.fixture
+def readers(house: House) -> Readers:
+    return Readers(house.store, house.log)
+
+
+async def test_places_are_events_that_are_kept(house: House, readers: Readers) -> None:
+    house.provider.script(text("one"), text("two"))
+    events = [*await house.ask("first"), *await house.ask("second")]
+    epoch = house.conversation_id[:8]
+    places = [await readers.place(house.conversation_id, EventId(epoch, n)) for n in range(len(events) + 2)]
+    assert (places[0], places[-1]) == (None, None)
+    for event, place in zip(events, places[1:-1], strict=True):
+        assert place is not None
+        assert (str(place.after), place.at_end) == (event.id, isinstance(event.data, Complete))
+    assert await readers.place(house.conversation_id, EventId("0123abcd", 1)) is None
+    await house.log.trim()
+    assert await readers.place(house.conversation_id, EventId(epoch, 1)) is None
+
+
+async def test_a_turn_starts_in_the_log_or_in_the_store(house: House, readers: Readers) -> None:
+    house.provider.script(text("one"))
+    await house.ask()
+    turn_id = (await house.messages())[0].turn_id
+    place = await readers.start_of(house.conversation_id, turn_id)
+    assert place == Place(turn_id, EventId(house.conversation_id[:8], 0))
+    await house.log.trim()
+    place = await readers.start_of(house.conversation_id, turn_id)
+    assert place == Place(turn_id, EventId(turn_id, 0))
+
+
+async def test_a_reader_that_falls_behind_what_is_kept_gets_the_rest_as_a_whole(
+    house: House, readers: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidewire.chat.log.channel.TAIL", 1)
+    monkeypatch.setattr("tidewire.chat.log.channel.PAGE", 2)
+    house.provider.script(text("one two three"), text("next"))
+    events = await house.send()
+    seen = [await anext(events), await anext(events)]
+    await house.ask()
+    await house.ask("another")
+    await house.log.trim()
+    rest = await read(events)
+    # What it has taken already comes first.
+    *taken, snapshot, complete = rest
+    assert len([*seen, *taken]) < 6
+    assert isinstance(snapshot.data, Snapshot)
+    assert snapshot.data.message.content == "one two three"
+    assert isinstance(complete.data, Complete)
+    assert await house.ask(after=snapshot.id) == [complete]
+
+
+async def test_a_reader_that_lags_gets_fewer_events_that_say_the_same(house: House) -> None:
+    gate = asyncio.Event()
+    words = " ".join(str(number) for number in range(3 * LAG))
+    house.provider.script([gate, *text(words)])
+    quick = await house.at_gate()
+    slow = await house.send()
+    seen = [await anext(slow)]
+    gate.set()
+    whole = await read(quick)
+    rest = await read(slow)
+    assert said([*seen, *rest]) == said(whole) == words
+    assert len(rest) < LAG
+    assert rest[-1] == whole[-1]
+    for event in rest:
+        if isinstance(event.data, TextDelta):
+            assert said(await house.ask(after=event.id)) == said(
+                whole[[e.id for e in whole].index(event.id) + 1 :]
+            )
+
+
+@pytest.mark.parametrize(("has_cursor", "code"), [(True, "SERVICE_UNAVAILABLE"), (False, "TIMEOUT")])
+async def test_what_cannot_be_read_is_an_error_that_a_client_repeats_only_with_an_id(
+    house: House, readers: Readers, monkeypatch: pytest.MonkeyPatch, has_cursor: bool, code: str
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise StoreError("The database is busy or unavailable.")
+
+    house.provider.script(text("one"))
+    await house.ask()
+    turn_id = (await house.messages())[0].turn_id
+    in_log = await readers.start_of(house.conversation_id, turn_id)
+    in_store = Place(turn_id, EventId(turn_id, 0))
+    monkeypatch.setattr(house.store.events, "read", fail)
+    monkeypatch.setattr(house.store.messages, "turn", fail)
+    for place in (in_log, in_store):
+        with pytest.raises(RPCError) as caught:
+            await read(readers.turn(house.conversation_id, place, has_cursor=has_cursor))
+        assert caught.value.code == code
+
+
+async def test_an_answer_that_was_deleted_is_not_found(house: House, readers: Readers) -> None:
+    with pytest.raises(RPCError) as caught:
+        await read(readers.turn(house.conversation_id, Place("gone", EventId("gone", 0)), has_cursor=True))
+    assert caught.value.code == "NOT_FOUND"
+
+
+async def test_whoever_has_read_the_end_gets_nothing_more(house: House) -> None:
+    house.provider.script([Text("one"), *text("two")])
+    whole = await house.ask()
+    assert await house.ask(after=whole[-1].id) == []
