@@ -36,6 +36,7 @@ class Life:
     code: int | None = None
     """Of its exit; negative for a signal."""
     _listening: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    _heard: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     _reading: asyncio.Task[None] | None = field(default=None, repr=False)
 
     async def begin(self, launcher: Path, order: Mapping[str, object]) -> None:
@@ -51,6 +52,13 @@ class Life:
             await self._listening.wait()
         if not self.url:
             raise RuntimeError("The server ended before it listened:\n" + "\n".join(self.log))
+
+    async def says(self, words: str) -> None:
+        """Wait for a line of its log."""
+        async with asyncio.timeout(STOP_SECONDS):
+            while not any(words in line for line in self.log):
+                self._heard.clear()
+                await self._heard.wait()
 
     async def end(self) -> int:
         """Wait for its end; gives the exit code."""
@@ -84,6 +92,7 @@ class Life:
                     self.code = json.loads(line)["code"]
                 elif line:
                     self.log.append(line)
+                    self._heard.set()
                     if started := START_LINE.match(line):
                         self.url = started[1]
                         self._listening.set()

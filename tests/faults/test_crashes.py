@@ -4,18 +4,18 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from tests.conformance.client import CLIENT_VERSIONS, StockClient, StockClientError
+from tests.conformance.client import CLIENT_VERSIONS, StockClient
 from tests.faults.deployment import CRASHED, Deployment
 from tests.faults.records import Records
 from tests.faults.sizes import SIZES
+from tests.faults.talks import Talk
 from tests.upstream import Script, stream, text_answer, tool_answer
 from tidewire.chat.fold import TOOL_CUT_OFF
 
@@ -59,47 +59,6 @@ REPAIR_POINTS: Final = ("before write", "after write", "before save", "after sav
 LONGEST_LIFE: Final = 0.6
 PACE: Final = 0.01
 RETRY_DELAY: Final = 0.05
-
-
-@dataclass
-class Reading:
-    """A message that a client has sent, and what it has seen of the answer."""
-
-    message: str
-    seen: list[Mapping[str, Any]] = field(default_factory=list)
-
-    async def follow(self, client: StockClient, conversation: str) -> None:
-        """Send it, and read to the end, however often the connection is lost."""
-        input = {"conversationId": conversation, "message": self.message, "clientMessageId": self.message}
-        while not self.seen:
-            try:
-                async with client.subscribe("conversations.streamMessage", input) as events:
-                    async for event in events:
-                        self.seen.append(event)
-            except StockClientError as error:
-                # Clients of 11.18 give up a call that they were about to send when the connection broke.
-                if error.code is not None or self.seen:
-                    raise
-
-
-@dataclass
-class Talk:
-    """One conversation of one client, message after message."""
-
-    client: StockClient
-    id: str
-    readings: list[Reading] = field(default_factory=list)
-    reading: asyncio.Task[None] | None = None
-
-    def say(self, message: str) -> None:
-        """Send a message, and begin to read its answer."""
-        self.readings.append(Reading(message))
-        self.reading = asyncio.create_task(self.readings[-1].follow(self.client, self.id))
-
-    async def answered(self) -> None:
-        """Wait until the last answer has been read."""
-        if self.reading is not None:
-            await self.reading
 
 
 class Scene:
@@ -176,10 +135,7 @@ async def scene(launcher: Path, folder: Path) -> AsyncGenerator[Scene]:
                 talks.append(Talk(client, conversation["id"]))
         yield Scene(deployment, traces, talks)
         for talk in talks:
-            if talk.reading is not None and not talk.reading.done():
-                talk.reading.cancel()
-                with suppress(asyncio.CancelledError):
-                    await talk.reading
+            await talk.give_up()
 
 
 async def kill_again_and_again(seed: int, launcher: Path, folder: Path) -> None:

@@ -229,7 +229,11 @@ class Log:
             await self._journal.write(group)
         # Whatever it is: entries that are not written are not shown, and turns have to hear of it.
         except Exception as error:
-            logger.error("%d events could not be stored: %s", len(group), error, exc_info=error)
+            # Where from is told once, not every second: a traceback of the database's has 150 lines.
+            told = any(channel.failure for channel in counts)
+            logger.error(
+                "%d events could not be stored: %s", len(group), error, exc_info=None if told else error
+            )
             for channel in counts:
                 channel.fail(error)
             return False
