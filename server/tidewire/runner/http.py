@@ -1,18 +1,16 @@
 """uvicorn's HTTP protocol, with what ASGI leaves out."""
 
 import asyncio
-import socket
-from contextlib import suppress
 from typing import Any, ClassVar
 
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..transports.response import ABORT_EXTENSION
-from .protocol import KERNEL_BYTES
+from .protocol import bound_kernel_buffer
+from .request_head import RequestHeadProtocol
 
 
-class HTTPProtocol(H11Protocol):
+class HTTPProtocol(RequestHeadProtocol):
     """Can drop a connection, and does so itself if the end of an answer is not read.
 
     uvicorn closes an idle connection, and one whose application has failed, but that takes as long as
@@ -22,13 +20,10 @@ class HTTPProtocol(H11Protocol):
     last_bytes_timeout: ClassVar[float] = 10.0
     """Seconds in which a client has to read something of what is left of an answer."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Begin to serve. As for WebSockets, the system is to take little for a client that does not read."""
         super().connection_made(transport)
-        connection = transport.get_extra_info("socket")
-        # Not a TCP connection, or not an operating system that can.
-        with suppress(AttributeError, OSError):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
+        bound_kernel_buffer(transport)
 
     @property
     def app(self) -> Any:
@@ -47,9 +42,9 @@ class HTTPProtocol(H11Protocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, even if what is left to send is not read."""
         super().timeout_keep_alive_handler()
-        self._watch(self.transport.get_write_buffer_size())
+        self._watch_unsent(self.transport.get_write_buffer_size())
 
-    def _watch(self, unsent: int) -> None:
+    def _watch_unsent(self, unsent: int) -> None:
         if unsent:
             self.loop.call_later(self.last_bytes_timeout, self._abort_if_stuck, unsent)
 
@@ -58,4 +53,4 @@ class HTTPProtocol(H11Protocol):
         if left >= unsent:
             self.transport.abort()
         else:
-            self._watch(left)
+            self._watch_unsent(left)

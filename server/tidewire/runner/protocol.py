@@ -31,6 +31,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     handshake_timeout: ClassVar[float] = 10.0
     """Seconds that the application may take to accept a connection, or to deny it."""
 
+    frames: list[bytes]
+    pong_timer: asyncio.TimerHandle | None
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deliver: Callable[[str | bytes], None] | None = None
@@ -91,7 +94,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         # So that `writable` means that nothing is unsent.
         self.transport.set_write_buffer_limits(high=0)
-        _bound_kernel_buffer(self.transport)
+        bound_kernel_buffer(self.transport)
         self._handshake = self.loop.call_later(self.handshake_timeout, self._end_handshake)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -160,7 +163,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
 
-def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
+def bound_kernel_buffer(transport: asyncio.Transport) -> None:
+    """Have the system take little for a peer that does not read: what it takes looks like progress."""
     connection = transport.get_extra_info("socket")
     # Not a TCP connection, or not an operating system that can.
     with suppress(AttributeError, OSError):

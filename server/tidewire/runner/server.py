@@ -12,6 +12,7 @@ import uvicorn
 from ..countdown import Stage, total_seconds
 from ..errors import logger
 from ..shutdown import SIGNALS, Shutdown
+from .http import HTTPProtocol
 from .logs import set_up_logging
 from .protocol import WebSocketProtocol
 from .watchdog import Watchdog
@@ -110,6 +111,7 @@ def serve(
         log_level=log_level,
         log_config=None,
         access_log=False,
+        http=HTTPProtocol,
         ws=WebSocketProtocol,
         ws_max_size=16 * max_message_bytes,
         ws_per_message_deflate=False,
