@@ -9,6 +9,7 @@ from typing import Any
 try:
     import click
 
+    from .load.command import load as load_test
     from .targets import load
     from .typescript.command import typescript
 except ModuleNotFoundError as _missing:
@@ -27,6 +28,7 @@ def cli() -> None:
 
 
 cli.add_command(typescript)
+cli.add_command(load_test)
 
 
 @cli.command()

@@ -1,0 +1,87 @@
+"""What is seen while a run lasts: a bar on a terminal, a line every few seconds elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .report import Reporter
+
+LINE_SECONDS: Final = 5.0
+
+
+class Display(Protocol):
+    """Shows how far a run is."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def update(self, reporter: Reporter, elapsed: float) -> None:
+        """Show the newest numbers."""
+
+
+def display(console: Console, duration: float) -> Display:
+    """Choose what fits where it is shown."""
+    return Bar(console, duration) if console.is_terminal else Lines(console, duration)
+
+
+class Bar:
+    """A bar with the numbers of the last second."""
+
+    def __init__(self, console: Console, duration: float) -> None:
+        self._progress = Progress(
+            BarColumn(bar_width=30),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[numbers]}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=duration, numbers="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def update(self, reporter: Reporter, elapsed: float) -> None:
+        self._progress.update(self._task, completed=elapsed, numbers=numbers(reporter))
+
+
+class Lines:
+    """Plain lines, for logs."""
+
+    def __init__(self, console: Console, duration: float) -> None:
+        self._console = console
+        self._duration = duration
+        self._next = time.monotonic() + LINE_SECONDS
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def update(self, reporter: Reporter, elapsed: float) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + LINE_SECONDS
+            text = f"{elapsed:.0f} of {self._duration:g} s: {numbers(reporter)}"
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def numbers(reporter: Reporter) -> str:
+    """Put the last second into a line."""
+    second = reporter.second
+    parts = [f"{second.sockets:,} sockets", f"{second.events:,} events/s", f"{second.answered:,} answers/s"]
+    failed = reporter.totals.failed
+    return ", ".join([*parts, f"{failed:,} failed"] if failed else parts)
