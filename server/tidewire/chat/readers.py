@@ -11,7 +11,7 @@ from tidewire import ErrorCode, RPCError, Tracked, tracked
 from .coalescing import coalesced
 from .events import Complete, MessageEvent, Snapshot
 from .fold import Fold
-from .log import Channel, Entry, EventId, Log, LogFailingError, LogGapError
+from .log import Channel, Entry, EventId, Log, LogEndedError, LogFailingError, LogGapError
 from .models import Message
 from .store import Store, StoreError
 from .turn import Turn
@@ -108,7 +108,7 @@ class Readers:
         if place.after.epoch != place.turn_id:
             async with self._log.channel(conversation_id) as channel:
                 try:
-                    if channel.appended <= place.after.number and not await self._is_under_way(place.turn_id):
+                    if channel.appended <= place.after.number and not await self._has_answer(place.turn_id):
                         # Deleted since the place was found: nothing more will come.
                         raise LogGapError
                     async with aclosing(_entries(channel, place.after.number)) as entries:
@@ -119,7 +119,7 @@ class Readers:
                             has_cursor = True
                             if isinstance(entry.event, Complete):
                                 return
-                except LogGapError:
+                except (LogGapError, LogEndedError):
                     place = Place(place.turn_id, EventId(place.turn_id, 0))
                 except (LogFailingError, StoreError) as error:
                     raise _cut_off(has_cursor=has_cursor) from error
@@ -130,8 +130,9 @@ class Readers:
         for event in _replay(messages, place.after):
             yield event
 
-    async def _is_under_way(self, turn_id: str) -> bool:
-        return any(message.status == "streaming" for message in await self._store.messages.turn(turn_id))
+    async def _has_answer(self, turn_id: str) -> bool:
+        # Whatever its status: it is stored as ended just before `complete` comes.
+        return any(message.role == "assistant" for message in await self._store.messages.turn(turn_id))
 
     async def conversation(
         self,
@@ -150,7 +151,8 @@ class Readers:
             first: how many are if `after` is None.
 
         Raises:
-            RPCError: SERVICE_UNAVAILABLE, events cannot be stored or read.
+            RPCError: SERVICE_UNAVAILABLE, events cannot be stored or read; NOT_FOUND, the conversation
+                was deleted.
         """
         wanted = first
         async with self._log.channel(conversation_id) as channel:
@@ -170,6 +172,8 @@ class Readers:
                             yield tracked(str(entry.id), entry.event)
                 except LogGapError:
                     after = None
+                except LogEndedError as error:
+                    raise RPCError("NOT_FOUND", "The conversation was deleted") from error
                 except (LogFailingError, StoreError) as error:
                     raise _cut_off(has_cursor=True) from error
 

@@ -22,10 +22,10 @@ from .events import (
 )
 from .fold import Fold
 from .log import Written
-from .models import Failure, Message, ToolCallPart, Usage
+from .models import Failure, Message, TextPart, ToolCallPart, Usage
 from .prompt import prompt_messages
 from .providers.base import Prompt
-from .store import Store
+from .store import Store, StoreError
 from .usage import estimate, total
 
 logger: Final = logging.getLogger("tidewire.chat")
@@ -57,6 +57,9 @@ async def close_turn(store: Store, conversation_id: str, turn_id: str, *, max_hi
     seen = [entry.event for entry in await store.events.turn(conversation_id, turn_id)]
     messages = await store.messages.turn(turn_id)
     answer = next((message for message in messages if message.role == "assistant"), None)
+    ended = any(isinstance(event, Complete) for event in seen)
+    if ended and (answer is None or answer.status != "streaming"):
+        return
     if answer is None:
         # Another has taken its place; whoever still follows is to stop waiting.
         message_id = next((event.message_id for event in seen if isinstance(event, Start)), turn_id)
@@ -76,10 +79,18 @@ async def close_turn(store: Store, conversation_id: str, turn_id: str, *, max_hi
         answer, error = _ended(answer, seen)
         missing += error
         answer = msgspec.structs.replace(answer, parts=fold.parts, content=fold.content, usage=total(usages))
-    if not any(isinstance(event, Complete) for event in seen):
+    if not ended:
         missing.append(_complete(answer))
         await _write(store, conversation_id, turn_id, missing)
-    await store.messages.save(answer)
+    try:
+        await store.messages.save(answer)
+    except StoreError:
+        raise
+    # Whatever it is, such as arguments nested too deeply to be written: the server has to start.
+    except Exception as error:
+        logger.error("The answer of turn %s is stored as text alone: %s", turn_id, error, exc_info=error)
+        text = [TextPart(content=answer.content)]
+        await store.messages.save(msgspec.structs.replace(answer, parts=text))
 
 
 def _fold(events: Sequence[MessageEvent]) -> Fold:
@@ -106,7 +117,7 @@ def _usages(
         Usage(**{name: getattr(report, name) for name in Usage.__struct_fields__}) for report in reports
     ]
     unpaid = _said_since_last_usage(seen)
-    if reports and not unpaid:
+    if not unpaid:
         return usages, []
     said = [message for message in history if message.id != answer.id]
     prompt = Prompt(model=answer.model or "", messages=prompt_messages(None, said))

@@ -9,6 +9,7 @@ from typing import Any, Final
 from .log import Log, LogLimits
 from .providers import DemoProvider, OpenAIProvider, Provider
 from .providers.openai import DEFAULT_BASE_URL
+from .recovery import open_turns
 from .settings import Settings
 from .store import Store, StoreError
 from .tools import BUILTIN_TOOLS, Tool, Toolbox
@@ -18,8 +19,8 @@ from .turns import Turns
 logger: Final = logging.getLogger("tidewire.chat")
 
 
-CLAIM_INTERVAL: Final = 0.5
-"""Seconds between two attempts to take the database over from a server that is ending."""
+MINDING_INTERVAL: Final = 0.5
+"""Seconds between two looks whether other servers use the database."""
 
 
 class ChatServer:
@@ -75,40 +76,37 @@ class ChatServer:
                 LogLimits(retention=settings.log_retention, max_size=settings.log_max_size),
             )
             self.turns = Turns(services, log)
-            await self._claim(log, stack)
+            log.start()
+            stack.push_async_callback(log.close)
+            await self._mind_others(log)
+            minding = asyncio.create_task(self._keep_minding_others(log), name="mind other servers")
+            stack.push_async_callback(_cancelled, minding)
             # Whoever drains the server has left nothing to interrupt.
             stack.push_async_callback(self.turns.drain, 0.0)
             yield
 
-    async def _claim(self, log: Log, stack: AsyncExitStack) -> None:
-        """Open the log, and end what a crash has left: at once, or when the server before has ended."""
-        owns = await self.store.ownership.take()
-        if owns:
-            await self._end_abandoned()
-        await log.start(alone=owns)
-        stack.push_async_callback(log.close)
-        if not owns:
-            logger.warning("Another server uses the database: what it still writes is followed until it ends")
-            claiming = asyncio.create_task(self._take_over(log), name="claim")
-            stack.push_async_callback(_cancelled, claiming)
+    async def _mind_others(self, log: Log) -> None:
+        """Follow what other servers write; once there is none, end what they left under way."""
+        async with self.store.servers.alone() as alone:
+            left = await open_turns(self.store) if alone and not log.alone else []
+        if alone and not log.alone:
+            await self.store.events.delete_orphans()
+            if count := await self.turns.end_abandoned(left):
+                logger.warning("%d answers were cut off when their server ended", count)
+            await log.own()
+            logger.info("No other server uses the database")
+        elif not alone:
+            if log.alone is not False:
+                logger.info("Another server uses the database, too: what it writes is followed")
+            log.share()
 
-    async def _take_over(self, log: Log) -> None:
+    async def _keep_minding_others(self, log: Log) -> None:
         while True:
-            await asyncio.sleep(CLAIM_INTERVAL)
+            await asyncio.sleep(MINDING_INTERVAL)
             try:
-                if await self.store.ownership.take():
-                    await self._end_abandoned()
-                    await log.own()
-                    logger.info("The other server has ended")
-                    return
+                await self._mind_others(log)
             except StoreError as error:
-                logger.warning("The database cannot be claimed yet: %s", error)
-
-    async def _end_abandoned(self) -> None:
-        await self.store.events.delete_orphans()
-        count = await self.turns.end_abandoned()
-        if count:
-            logger.warning("%d answers were cut off when the server last ended", count)
+                logger.warning("Whether there are other servers cannot be told: %s", error)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

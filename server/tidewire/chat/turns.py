@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -18,7 +18,7 @@ from .log import Channel, EventId, Log
 from .models import Message, TextPart
 from .readers import SNAPSHOTS, Picture, Place, Readers
 from .recorder import Recorder
-from .recovery import close_turn, open_turns
+from .recovery import close_turn
 from .store import ConversationBusyError, ConversationGoneError, DuplicateClientMessageError, MessageGoneError
 from .turn import Turn, TurnRequest, TurnServices
 
@@ -152,6 +152,7 @@ class Turns:
     async def forget(self, conversation_id: str) -> None:
         """Stop the active turn of a conversation that was deleted, and drop its events."""
         await self.stop(conversation_id, by="deletion")
+        self._log.forget(conversation_id)
         await self._services.store.events.delete(conversation_id)
 
     async def drain(self, grace: float) -> None:
@@ -170,19 +171,20 @@ class Turns:
                 async with asyncio.timeout(left):
                     await asyncio.gather(*(turn.ended() for turn in turns))
 
-    async def end_abandoned(self) -> int:
-        """End what other servers left under way when they ended; gives the number of turns.
+    async def end_abandoned(self, turns: Iterable[tuple[str, str]]) -> int:
+        """End what servers that are gone have left under way; gives the number of turns.
 
-        To be called when there can be no other server on this database.
+        Args:
+            turns: the conversation and id of each turn that was under way when there was no other server.
 
         Raises:
             StoreError: the database failed.
         """
         count = 0
-        for conversation_id, turn_id in await open_turns(self._services.store):
-            # A turn that is just beginning here is not abandoned.
+        for conversation_id, turn_id in turns:
             async with self._gate(conversation_id):
-                if conversation_id not in self._active:
+                active = self._active.get(conversation_id)
+                if active is None or active.id != turn_id:
                     await self._close(conversation_id, turn_id)
                     count += 1
         return count
@@ -271,8 +273,10 @@ class Turns:
     async def _begin_elsewhere(self, question: Question, turn_id: str) -> Place:
         """Attach to another server's turn if it is what the question asks for; end it if there is none."""
         conversation_id = question.conversation_id
-        if self._log.alone:
-            await self._close(conversation_id, turn_id)
+        async with self._services.store.servers.alone() as alone:
+            if alone:
+                await self._close(conversation_id, turn_id)
+        if alone:
             return await self._begin(question)
         for message in await self._services.store.messages.turn(turn_id):
             if question.again is None and message.role == "user" and message.content == question.text:

@@ -56,7 +56,8 @@ async def client(connect: Connect) -> AsyncIterator[Client]:
 async def house(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[House]:
     store = await Store.open(database_url)
     house = House(store, scripted, (await store.conversations.create("ann", "Title")).id)
-    await house.log.start(alone=True)
+    await house.log.own()
+    house.log.start()
     yield house
     await house.close()
     await store.close()

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from tests.tidewire.chat.house import House, read, said
-from tests.tidewire.chat.scripted import text
+from tests.tidewire.chat.scripted import WAIT_SECONDS, text
 from tidewire import RPCError
 from tidewire.chat.coalescing import LAG
-from tidewire.chat.events import Complete, Snapshot, TextDelta
+from tidewire.chat.events import Complete, Snapshot, TextDelta, UsageReport
 from tidewire.chat.log import EventId
+from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
 from tidewire.chat.readers import Place, Readers
 from tidewire.chat.store import StoreError
@@ -104,6 +105,37 @@ async def test_what_cannot_be_read_is_an_error_that_a_client_repeats_only_with_a
         with pytest.raises(RPCError) as caught:
             await read(readers.turn(house.conversation_id, place, has_cursor=has_cursor))
         assert caught.value.code == code
+
+
+async def test_a_reader_that_comes_when_only_the_answer_is_stored_waits_for_the_complete(
+    house: House, readers: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, release = asyncio.Event(), asyncio.Event()
+    save = house.store.messages.save
+
+    async def save_and_wait(message: Message) -> bool:
+        saved = await save(message)
+        stored.set()
+        await release.wait()
+        return saved
+
+    monkeypatch.setattr(house.store.messages, "save", save_and_wait)
+    house.provider.script(text("one"))
+    events = await house.send()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await stored.wait()
+        while not isinstance((last := await anext(events)).data, UsageReport):
+            pass
+    last_id = EventId.parse(last.id)
+    assert last_id is not None
+    place = await readers.place(house.conversation_id, last_id)
+    assert place is not None
+    late = asyncio.create_task(read(readers.turn(house.conversation_id, place, has_cursor=True)))
+    # It looks at the answer, which takes a read, and then waits.
+    await house.messages()
+    await house.messages()
+    release.set()
+    assert await late == await read(events)
 
 
 async def test_an_answer_that_was_deleted_is_not_found(house: House, readers: Readers) -> None:

@@ -24,6 +24,7 @@ from tidewire.chat.fold import TOOL_CUT_OFF, Fold
 from tidewire.chat.log import LogLimits
 from tidewire.chat.models import Message, ReasoningPart, TextPart, ToolCallPart
 from tidewire.chat.providers import Delta, Prompt, Reasoning, Text, ToolCallArguments, ToolCallBegin
+from tidewire.chat.recovery import open_turns
 from tidewire.chat.store import Store, StoreError
 from tidewire.chat.tools import Tool, tool
 
@@ -62,7 +63,8 @@ async def house(database_url: str, scripted: ScriptedProvider, latch: Latch) -> 
     conversation = await store.conversations.create("ann", "Title")
     limits = LogLimits(trim_interval=1e9, retry_delays=(0.0,))
     house = House(store, scripted, conversation.id, tools=[latch.tool], limits=limits)
-    await house.log.start(alone=True)
+    await house.log.own()
+    house.log.start()
     yield house
     await house.close()
     await store.close()
@@ -328,7 +330,8 @@ async def test_what_a_server_could_not_store_before_its_end_the_next_one_ends(
         tools=[latch.tool],
         limits=LogLimits(trim_interval=1e9, retry_delays=(0.0,), patience=0.0),
     )
-    await house.log.start(alone=True)
+    await house.log.own()
+    house.log.start()
     with monkeypatch.context() as broken:
         Failing(broken, getattr(house.store, part), method, skip=skip, times=1 << 30)
         house.provider.script([Text("a"), *calls(("1", "wait", "{}"))])
@@ -344,8 +347,9 @@ async def test_what_a_server_could_not_store_before_its_end_the_next_one_ends(
         await asyncio.gather(reading, return_exceptions=True)
         await house.log.close()
     next_one = House(house.store, house.provider, house.conversation_id)
-    assert await next_one.turns.end_abandoned() == 1
-    await next_one.log.start(alone=True)
+    assert await next_one.turns.end_abandoned(await open_turns(next_one.store)) == 1
+    await next_one.log.own()
+    next_one.log.start()
     _, answer = await next_one.messages()
     seen = await next_one.store.events.turn(house.conversation_id, answer.turn_id)
     kinds = Counter(type(entry.event) for entry in seen)
@@ -376,6 +380,6 @@ async def test_an_upstream_that_does_not_close_does_not_keep_the_server_from_end
         await house.turns.drain(0)
     assert house.turns.active(house.conversation_id) is None
     assert [message.status for message in await house.messages()] == ["ok", "streaming"]
-    assert await house.turns.end_abandoned() == 1
+    assert await house.turns.end_abandoned(await open_turns(house.store)) == 1
     assert (await house.messages())[-1].content == "half "
     closing.set()

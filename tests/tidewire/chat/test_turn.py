@@ -168,7 +168,8 @@ def message(conversation_id: str, turn_id: str, role: Any, content: str) -> Mess
 async def stage(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[Stage]:
     store = await Store.open(database_url)
     stage = Stage(store, scripted)
-    await stage.log.start(alone=True)
+    await stage.log.own()
+    stage.log.start()
     yield stage
     async with asyncio.timeout(WAIT_SECONDS):
         for turn in stage.turns:

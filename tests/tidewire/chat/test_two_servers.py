@@ -49,6 +49,10 @@ async def new_conversation(house: House) -> str:
     return str((await house.client.mutate("conversations.create", {}))["id"])
 
 
+async def forever(log: object) -> None:
+    await asyncio.Event().wait()
+
+
 async def read(events: AsyncIterator[Any]) -> list[Tracked[Any]]:
     return [event async for event in events]
 
@@ -122,8 +126,13 @@ async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
 async def test_what_a_dead_server_left_is_ended_by_the_one_that_is_there(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The old one lives on here, and cannot write what it still has to say.
+    # The old one lives on here: it is not counted any more, and cannot write what it still has to say.
     monkeypatch.setattr("tidewire.chat.turn.STORE_PATIENCE", 0.01)
+
+    async def dies(server: ChatServer) -> None:
+        monkeypatch.setattr(server, "_mind_others", forever)
+        await server.store.servers.leave()
+
     async with running(settings) as old:
         old.provider.script([Text("one "), asyncio.Event()])
         conversation = {"conversationId": await new_conversation(old)}
@@ -135,7 +144,7 @@ async def test_what_a_dead_server_left_is_ended_by_the_one_that_is_there(
             while (first := await anext(events)).data["type"] != "text_delta":
                 pass
             async with new.client.subscribe(WATCH, conversation, last_event_id=first.id) as watched:
-                await old.chat.store.ownership.release()
+                await dies(old.chat)
                 types = [(await anext(watched)).data["type"] for _ in range(3)]
             assert types == ["usage", "error", "complete"]
             state = await new.client.query("conversations.get", conversation)

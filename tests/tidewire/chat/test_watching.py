@@ -255,7 +255,8 @@ async def test_what_get_shows_at_any_moment_and_what_follows_is_the_answer(
     scripted.script(steps, [gates[7], Text("It is "), gates[8], *text("eight.")])
     store = await Store.open(database_url)
     house = House(store, scripted, (await store.conversations.create("ann", "Title")).id, tools=[double])
-    await house.log.start(alone=True)
+    await house.log.own()
+    house.log.start()
 
     async def look() -> None:
         picture = await house.turns.picture(house.conversation_id, limit=10)

@@ -1,6 +1,6 @@
 """The events of each conversation, numbered and durable, for readers that follow and come back."""
 
-from .channel import Channel, LogFailingError, LogGapError
+from .channel import Channel, LogEndedError, LogFailingError, LogGapError
 from .entry import Entry, EventId
 from .journal import Journal, Kept, Written
 from .log import Log, LogLimits
@@ -12,6 +12,7 @@ __all__ = [
     "Journal",
     "Kept",
     "Log",
+    "LogEndedError",
     "LogFailingError",
     "LogGapError",
     "LogLimits",

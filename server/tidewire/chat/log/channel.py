@@ -30,6 +30,10 @@ class LogGapError(Exception):
     """The entries a reader would go on with are no longer kept."""
 
 
+class LogEndedError(Exception):
+    """There will be no more entries: the conversation was deleted."""
+
+
 class LogFailingError(Exception):
     """Entries cannot be written, and have not been for a while."""
 
@@ -64,6 +68,8 @@ class Channel:
         """Who holds the channel; the log lets go of it when nobody does."""
         self.failure: Exception | None = None
         """Why the last write failed, until one succeeds."""
+        self.given_up: bool = False
+        """Whether another server has written in its place, so that nothing of it can be written."""
         self._journal = journal
         self._wake = wake
         self._patience = patience
@@ -74,6 +80,7 @@ class Channel:
         self._tail_size = 0
         self._turn_size = 0
         self._after_delta = False
+        self._ended = False
         self._moved = asyncio.Event()
         self._failing_since = 0.0
 
@@ -121,6 +128,11 @@ class Channel:
         """What is to be written next."""
         return [written for _, written in self._pending]
 
+    @property
+    def pending_entries(self) -> list[Entry]:
+        """The same, as readers will see it."""
+        return [entry for entry, _ in self._pending]
+
     def publish(self, count: int) -> list[Kept]:
         """Say that the first `count` pending entries are written; gives the turns that ended with them."""
         published, self._pending = self._pending[:count], self._pending[count:]
@@ -160,6 +172,11 @@ class Channel:
         self.failure = error
         self._move()
 
+    def end(self) -> None:
+        """Say that there will be no more entries; those that are there can be read to the end."""
+        self._ended = True
+        self._move()
+
     def others_wrote(self, number: int) -> None:
         """Say that another server has written up to a number, and this one writes nothing here."""
         if self.appended == self.written < number:
@@ -181,6 +198,7 @@ class Channel:
 
         Raises:
             LogGapError: entries in between are no longer kept.
+            LogEndedError: there will be no more.
             LogFailingError: new ones cannot be written, and readers have been patient.
             StoreError: entries cannot be read.
         """
@@ -192,6 +210,8 @@ class Channel:
 
     async def _next(self, number: int) -> list[Entry]:
         while self.written <= number:
+            if self._ended:
+                raise LogEndedError
             self._check_patience()
             await self._moved.wait()
         first = self._tail[0].id.number if self._tail else self.written + 1

@@ -10,13 +10,17 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from .channel import Channel
+from .channel import Channel, LogFailingError
 from .journal import Journal, Kept, Written
 
 logger: Final = logging.getLogger("tidewire.chat.log")
 
 MAX_GROUP: Final = 5_000
 """Entries written in one transaction; one of this size takes about a twentieth of a second."""
+
+
+MAX_RECONCILED: Final = 1 << 20
+"""Characters of a channel's entries that are compared with what is kept, after a failed write."""
 
 
 class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +52,8 @@ class Log:
     """
 
     def __init__(self, journal: Journal, limits: LogLimits | None = None) -> None:
-        self.alone: bool = False
-        """Whether no other server writes into the journal."""
+        self.alone: bool | None = None
+        """Whether no other server writes into the journal; None until somebody says."""
         self._journal = journal
         self._limits = limits or LogLimits()
         self._channels: dict[str, Channel] = {}
@@ -64,27 +68,15 @@ class Log:
         self._tasks: list[asyncio.Task[None]] = []
         self._refreshing: asyncio.Task[None] | None = None
 
-    async def start(self, *, alone: bool) -> None:
-        """Begin to write and to forget.
-
-        Args:
-            alone: whether no other server writes into the journal. Until `own` is called, others are
-                followed by looking.
-
-        Raises:
-            StoreError: the journal cannot be read.
-        """
-        if alone:
-            await self.own()
-        else:
-            self._refreshing = asyncio.create_task(self._refresh_often(), name="log refresher")
+    def start(self) -> None:
+        """Begin to write, and to forget; `own` or `share` says how to read."""
         self._tasks = [
             asyncio.create_task(self._write_groups(), name="log writer"),
             asyncio.create_task(self._trim_kept(), name="log trimmer"),
         ]
 
     async def own(self) -> None:
-        """Take over what other servers have written: nobody else writes any more.
+        """Be the only server that writes, and forget in time also what others have written.
 
         Raises:
             StoreError: the journal cannot be read.
@@ -99,12 +91,18 @@ class Log:
             if (turn.conversation_id, turn.last) not in already:
                 self._keep(turn)
 
+    def share(self) -> None:
+        """Look from now on also for what other servers write."""
+        self.alone = False
+        if self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._refresh_often(), name="log refresher")
+
     async def close(self) -> None:
         """Write what is pending, unless that fails, and stop."""
         while self._waiting and not any(channel.failure for channel in self._waiting):
             channel = next(iter(self._waiting))
             self._hurry()
-            with suppress(TimeoutError):
+            with suppress(TimeoutError, LogFailingError):
                 # In steps, so that a failure is noticed.
                 await asyncio.wait_for(channel.until(channel.appended), 0.1)
         if self._waiting:
@@ -185,9 +183,16 @@ class Log:
             except Exception as error:
                 logger.warning("What another server has written cannot be read: %s", error)
 
+    def forget(self, conversation_id: str) -> None:
+        """Tell whoever follows a conversation that it was deleted."""
+        if channel := self._channels.get(conversation_id):
+            channel.end()
+
     # ---------- writing
 
     def _wake(self, channel: Channel, is_news: bool) -> None:
+        if channel.given_up:
+            return
         self._waiting[channel] = None
         if is_news:
             self._hurry()
@@ -209,6 +214,8 @@ class Log:
             self._last_group = asyncio.get_running_loop().time()
             if not self._waiting:
                 continue
+            if failures:
+                await self._reconcile()
             failures = 0 if await self._write_group() else failures + 1
             if failures:
                 delays = self._limits.retry_delays
@@ -238,14 +245,40 @@ class Log:
                 channel.fail(error)
             return False
         for channel, count in counts.items():
-            for turn in channel.publish(count):
-                self._keep(turn)
-            if channel.written == channel.appended:
-                del self._waiting[channel]
-                self._drop_idle(channel)
+            self._publish(channel, count)
         if self._waiting and self._timer is None:
             self._hurry()
         return True
+
+    def _publish(self, channel: Channel, count: int) -> None:
+        for turn in channel.publish(count):
+            self._keep(turn)
+        if channel.written == channel.appended:
+            del self._waiting[channel]
+            self._drop_idle(channel)
+
+    async def _reconcile(self) -> None:
+        """Look what a write that was reported as failed has written all the same.
+
+        One that finds another server's entries in place of its own gives its channel up: it would fail
+        every group, and with it all others.
+        """
+        for channel in list(self._waiting):
+            try:
+                pending = channel.pending
+                found = await self._journal.read(
+                    channel.conversation_id, channel.written, limit=len(pending), max_size=MAX_RECONCILED
+                )
+            # Whatever it is: the next attempt to write tells more.
+            except Exception:
+                return
+            own = sum(entry == mine for entry, mine in zip(found, channel.pending_entries, strict=False))
+            if own:
+                self._publish(channel, own)
+            if own < len(found):
+                logger.error("Another server writes in conversation %s", channel.conversation_id)
+                self._waiting.pop(channel, None)
+                channel.given_up = True
 
     # ---------- forgetting
 

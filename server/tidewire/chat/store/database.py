@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from .errors import StoreError
-from .ownership import FileOwnership, Ownership, PostgreSQLOwnership, Unshared
+from .servers import FileServers, NoOthers, PostgreSQLServers, Servers
 from .url import is_sqlite, sqlite_file
 
 T = TypeVar("T")
@@ -58,12 +58,12 @@ class Database:
     def __init__(
         self,
         engine: AsyncEngine,
-        ownership: Ownership,
+        servers: Servers,
         *,
         readers: asyncio.Semaphore,
         writers: asyncio.Semaphore,
     ) -> None:
-        self.ownership: Ownership = ownership
+        self.servers: Servers = servers
         self._reading = engine
         self._writing = engine.execution_options(sqlite_begin="IMMEDIATE")
         self._readers = readers
@@ -76,19 +76,19 @@ class Database:
         """Set up the engine; the first connection is made with the first transaction."""
         if not is_sqlite(url):
             gate = asyncio.Semaphore(POSTGRESQL_CONNECTIONS)
-            # One more holds the ownership.
+            # One more counts the servers.
             size = POSTGRESQL_CONNECTIONS + 1
             engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True)
-            return cls(engine, PostgreSQLOwnership(engine), readers=gate, writers=gate)
+            return cls(engine, PostgreSQLServers(engine), readers=gate, writers=gate)
         file = sqlite_file(url)
         if file is None:
             # A database in memory lives as long as its one connection, and a connection has one
             # transaction: readers and writers take turns.
             gate = asyncio.Semaphore(1)
-            return cls(sqlite_engine(url, pool_size=1), Unshared(), readers=gate, writers=gate)
+            return cls(sqlite_engine(url, pool_size=1), NoOthers(), readers=gate, writers=gate)
         readers, writers = asyncio.Semaphore(READERS), asyncio.Semaphore(1)
         engine = sqlite_engine(url, pool_size=READERS + 1)
-        return cls(engine, FileOwnership(file), readers=readers, writers=writers)
+        return cls(engine, FileServers(file), readers=readers, writers=writers)
 
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -118,7 +118,7 @@ class Database:
         self._closed = True
         while self._running:
             await asyncio.wait(self._running)
-        await self.ownership.release()
+        await self.servers.leave()
         await self._reading.dispose()
 
     async def _run(self, gate: asyncio.Semaphore, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:

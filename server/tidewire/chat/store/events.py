@@ -134,7 +134,9 @@ def _read(
     size = func.length(first.c.payload)
     before = (func.sum(size).over(order_by=first.c.number) - size).label("before")
     sized = select(first, before).subquery()
-    return connection.execute(select(sized).where(sized.c.before < max_size).order_by(sized.c.number)).all()
+    return connection.execute(
+        select(sized).where(sized.c.before < max(max_size, 1)).order_by(sized.c.number)
+    ).all()
 
 
 def _turn(connection: Connection, conversation_id: str, turn_id: str) -> Sequence[Any]:

@@ -13,7 +13,7 @@ from .errors import NewerDatabaseError, StoreError
 from .events import Events
 from .messages import Messages
 from .migrate import upgrade
-from .ownership import Ownership
+from .servers import Servers
 from .tool_runs import ToolRuns
 from .url import parse_database_url, shown, sqlite_file
 
@@ -27,7 +27,7 @@ class Store:
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self._database = database
-        self.ownership: Ownership = database.ownership
+        self.servers: Servers = database.servers
         self.conversations: Conversations = Conversations(database, clock)
         self.messages: Messages = Messages(database, clock)
         self.events: Events = Events(database)

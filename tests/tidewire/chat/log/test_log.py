@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.tidewire.chat.log import journal as journal_module
 from tests.tidewire.chat.log.journal import MemoryJournal, add, complete, turn_of_the_loop, until, word
 from tests.tidewire.chat.scripted import WAIT_SECONDS
-from tidewire.chat.log import Channel, Log, LogGapError, LogLimits, Written
+from tidewire.chat.log import Channel, Log, LogEndedError, LogGapError, LogLimits, Written
 from tidewire.chat.log import channel as channel_module
 from tidewire.chat.log import log as log_module
 from tidewire.chat.store import StoreError
@@ -38,7 +38,8 @@ def journal() -> MemoryJournal:
 @pytest.fixture
 async def log(journal: MemoryJournal) -> AsyncIterator[Log]:
     log = Log(journal, PATIENT)
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     yield log
     async with asyncio.timeout(WAIT_SECONDS):
         await log.close()
@@ -119,7 +120,8 @@ async def test_the_first_piece_is_written_at_once_and_the_next_wait_for_news(
 
 async def test_pieces_do_not_wait_longer_than_the_interval(journal: MemoryJournal) -> None:
     log = Log(journal, LogLimits(interval=0.0))
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     async with log.channel("c") as channel:
         for piece in "abc":
             add(channel, piece)
@@ -192,15 +194,56 @@ async def test_delays_between_attempts_grow_and_start_again_after_a_success(
         await sleep(0)
 
     log = Log(journal, LogLimits(retry_delays=(0.1, 0.2), trim_interval=NEVER))
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     monkeypatch.setattr("tidewire.chat.log.log.asyncio.sleep", noted)
     async with log.channel("c") as channel:
         for failures in (3, 1):
-            journal.failures = failures
+            journal.failing_writes = failures
             await end(channel)
     monkeypatch.undo()
     await log.close()
     assert delays == [0.1, 0.2, 0.2, 0.1]
+
+
+async def test_what_was_written_although_the_write_failed_is_not_written_again(
+    log: Log, journal: MemoryJournal
+) -> None:
+    async with log.channel("c") as channel, log.channel("d") as other:
+        journal.failing_writes = 1
+        add(channel, "a", "b", "c")
+        add(other, "x")
+        journal.keep(channel.pending[:2])
+        await written(channel)
+        await written(other)
+    assert (kept(journal), kept(journal, "d")) == ([1, 2, 3], [1])
+
+
+async def test_a_channel_that_another_server_writes_is_given_up_and_no_other(
+    log: Log, journal: MemoryJournal, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with log.channel("c") as channel, log.channel("d") as other:
+        journal.failing_writes = 1
+        journal.keep([Written.of("c", 1, "another turn", word("theirs"))])
+        add(channel, "a")
+        add(other, "x")
+        await written(other)
+        await until(lambda: channel.given_up)
+        add(channel, "b")
+        await end(other)
+    assert (kept(journal), kept(journal, "d")) == ([1], [1, 2])
+    assert "Another server writes in conversation c" in caplog.text
+
+
+async def test_who_follows_a_forgotten_conversation_reads_to_its_end(log: Log) -> None:
+    async with log.channel("c") as channel:
+        add(channel, "a")
+        await written(channel)
+        async with asyncio.timeout(WAIT_SECONDS), aclosing(channel.follow(0)) as lists:
+            assert len(await anext(lists)) == 1
+            log.forget("c")
+            with pytest.raises(LogEndedError):
+                await anext(lists)
 
 
 # ---------- closing
@@ -208,7 +251,8 @@ async def test_delays_between_attempts_grow_and_start_again_after_a_success(
 
 async def test_closing_writes_what_is_pending(journal: MemoryJournal) -> None:
     log = Log(journal, PATIENT)
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     channel = await log.join("c")
     add(channel, "a")
     await written(channel)
@@ -221,7 +265,8 @@ async def test_closing_does_not_wait_for_a_journal_that_fails(
     journal: MemoryJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = Log(journal, PATIENT)
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     before = asyncio.all_tasks()
     channel = await log.join("c")
     journal.failures = 1 << 30
@@ -256,7 +301,8 @@ async def test_a_turn_is_forgotten_some_time_after_its_end(log: Log, journal: Me
 
 async def test_a_turn_under_way_is_not_forgotten(journal: MemoryJournal) -> None:
     log = Log(journal, LogLimits(retention=0, trim_interval=NEVER))
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     async with log.channel("c") as channel:
         add(channel, "a", turn="one")
         await end(channel, "one")
@@ -271,7 +317,8 @@ async def test_the_oldest_turns_of_all_go_first_when_they_are_too_large_together
     journal: MemoryJournal,
 ) -> None:
     log = Log(journal, LogLimits(retention=NEVER, max_size=2500, trim_interval=NEVER))
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     async with log.channel("c") as one, log.channel("d") as other:
         for channel in (one, other, one):
             add(channel, "x" * 1000)
@@ -283,7 +330,8 @@ async def test_the_oldest_turns_of_all_go_first_when_they_are_too_large_together
 
 async def test_it_forgets_by_itself(journal: MemoryJournal) -> None:
     log = Log(journal, LogLimits(retention=0, trim_interval=0.0))
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     async with log.channel("c") as channel:
         await end(channel)
         await until(lambda: not kept(journal))
@@ -293,7 +341,8 @@ async def test_it_forgets_by_itself(journal: MemoryJournal) -> None:
 async def test_what_was_kept_before_the_start_is_forgotten_too(journal: MemoryJournal) -> None:
     journal.keep([Written.of("c", 1, "one", complete("one")), Written.of("c", 2, "two", word("a"))])
     log = Log(journal, LogLimits(retention=0, trim_interval=NEVER))
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     assert kept(journal) == [1, 2]
     await log.trim()
     assert kept(journal) == [2]
@@ -305,7 +354,8 @@ async def test_what_cannot_be_forgotten_does_not_stop_the_log(
 ) -> None:
     caplog.set_level(logging.WARNING)
     log = Log(journal, LogLimits(retention=0, trim_interval=NEVER))
-    await log.start(alone=True)
+    await log.own()
+    log.start()
     async with log.channel("c") as channel:
         await end(channel)
         journal.failures = 1
@@ -320,7 +370,7 @@ async def test_what_cannot_be_forgotten_does_not_stop_the_log(
 async def test_a_journal_that_cannot_be_read_at_the_start_is_said(journal: MemoryJournal) -> None:
     journal.failures = 1
     with pytest.raises(StoreError):
-        await Log(journal, PATIENT).start(alone=True)
+        await Log(journal, PATIENT).own()
 
 
 # ---------- other servers
@@ -330,7 +380,8 @@ async def test_what_another_server_writes_is_followed_until_this_one_is_alone(
     journal: MemoryJournal,
 ) -> None:
     log = Log(journal, PATIENT)
-    await log.start(alone=False)
+    log.share()
+    log.start()
     async with log.channel("c") as channel:
         journal.keep([Written.of("c", 1, "one", word("a"))])
         await log.refresh(["c", "unknown"])
@@ -408,7 +459,8 @@ def test_every_reader_gets_all_after_its_place_once_and_in_order_or_is_told_of_a
             journal,
             LogLimits(retention=0, interval=0, retry_delays=(0,), patience=NEVER, trim_interval=NEVER),
         )
-        await log.start(alone=True)
+        await log.own()
+        log.start()
         channels = {name: await log.join(name) for name in "cd"}
         readers: list[tuple[str, Reader]] = []
         for kind, name, amount in steps:
