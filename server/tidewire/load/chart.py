@@ -7,8 +7,8 @@ from html import escape
 from typing import Final
 
 WIDTH: Final = 640
-HEIGHT: Final = 230
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 30, 34
+HEIGHT: Final = 250
+LEFT, RIGHT, TOP, BOTTOM = 62, 22, 50, 34
 COLOURS: Final = ("#2563eb", "#dc2626", "#059669", "#9333ea")
 DASHES: Final = ("none", "6 3", "2 3", "8 3 2 3")
 
@@ -121,9 +121,9 @@ def _run(points: list[str], colour: str, dash: str) -> str:
 
 
 def _legend(number: int, line: Line) -> str:
-    x = WIDTH - RIGHT - 130 * (number + 1)
+    x = LEFT + 130 * number
     colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
     return (
-        f'<line x1="{x}" x2="{x + 22}" y1="12" y2="12" stroke="{colour}" stroke-dasharray="{dash}" '
-        f'stroke-width="2"/><text x="{x + 27}" y="16">{escape(line.name)}</text>'
+        f'<line x1="{x}" x2="{x + 22}" y1="32" y2="32" stroke="{colour}" stroke-dasharray="{dash}" '
+        f'stroke-width="2"/><text x="{x + 27}" y="36">{escape(line.name)}</text>'
     )

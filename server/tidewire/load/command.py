@@ -86,7 +86,7 @@ def load(**options: Any) -> None:
     own = options.pop("i_own_this_host")
     json_file, html_file = options.pop("json_file"), options.pop("html_file")
     try:
-        report = _run(_plan(**options), own=own, is_quiet=json_file == "-")
+        report = _run(_plan(**options), own=own)
     except PlanError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -134,7 +134,7 @@ def _params(text: str | None) -> dict[str, str] | None:
         raise PlanError(f"--connection-params is not a JSON object of strings: {error}.") from error
 
 
-def _run(plan: Plan, *, own: bool, is_quiet: bool) -> "Report":
+def _run(plan: Plan, *, own: bool) -> "Report":
     try:
         from rich.console import Console
 
@@ -142,7 +142,6 @@ def _run(plan: Plan, *, own: bool, is_quiet: bool) -> "Report":
         from .resources import secure
         from .run import run
         from .target import find_addresses, is_loopback
-        from .terminal import show
     except ModuleNotFoundError as missing:
         raise click.ClickException(
             f"{missing.name} is not installed; install the load tester with: pip install 'tidewire[load]'"
@@ -151,15 +150,18 @@ def _run(plan: Plan, *, own: bool, is_quiet: bool) -> "Report":
     if not (own or is_loopback(addresses)):
         refuse_strangers(plan)
     secure(plan)
-    errors = Console(stderr=True)
-    report = asyncio.run(run(msgspec.structs.replace(plan, addresses=addresses), errors))
-    show(report, errors if is_quiet else Console())
-    return report
+    return asyncio.run(run(msgspec.structs.replace(plan, addresses=addresses), Console(stderr=True)))
 
 
 def _write(report: "Report", json_file: str | None, html_file: str | None) -> None:
-    from .page import page
+    from rich.console import Console
 
+    from .page import page
+    from .report import verdict
+    from .terminal import show
+
+    if verdict(report) is None:
+        show(report, Console(stderr=json_file == "-"))
     if json_file is not None:
         text = msgspec.json.format(msgspec.json.encode(_public(report)), indent=2).decode()
         click.echo(text) if json_file == "-" else _save(json_file, text + "\n")

@@ -17,7 +17,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums } .wide { 
 th, td { padding: .2rem .8rem .2rem 0; text-align: right; border-bottom: 1px solid #8884; white-space: pre }
 th:first-child, td:first-child, .said { text-align: left } td.said { white-space: normal }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1rem }
-svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: currentColor }
+svg { width: 100%; max-width: 44rem; height: auto }
+svg text { font: 11px system-ui, sans-serif; fill: currentColor }
 svg .title { font-weight: 600; font-size: 13px } .grid { stroke: #8884 }
 polyline { fill: none; stroke-width: 2 } .note { border-left: 3px solid #d97706; padding-left: .8rem }
 code { overflow-wrap: anywhere }

@@ -75,7 +75,7 @@ class Reporter:
         self._plan = plan
         self._began = began
         self.totals = Slice()
-        self._histograms = {metric: Histogram() for metric in METRICS}
+        self._histograms: dict[Metric, Histogram] = {metric: Histogram() for metric in METRICS}
         self._seconds: dict[int, Second] = {}
         self._buckets: dict[int, dict[int, int]] = {}
         self._newest = [-1] * plan.workers
@@ -109,25 +109,26 @@ class Reporter:
         """The newest second that all workers have told of."""
         return self._seconds.get(min(self._newest), Second(0))
 
-    def report(self, *, seconds: float, interrupted: bool) -> Report:
+    def report(self, *, interrupted: bool) -> Report:
         """Sum up."""
         for second in list(self._buckets):
             self._measure(second)
         busiest = max(cpu / max(lasted, 0.01) for cpu, lasted in zip(self._cpu, self._lasted, strict=True))
+        latencies: dict[Metric, Latency] = {
+            metric: Latency(histogram.count, histogram.summary(), histogram.curve())
+            for metric, histogram in self._histograms.items()
+            if histogram.count
+        }
         report = Report(
             url=self._plan.url,
             began=self._began,
-            seconds=seconds,
+            seconds=max(self._lasted),
             interrupted=interrupted,
             plan=self._plan,
             totals=self.totals,
             lost=max(self.totals.order.missing, 0) if self._plan.contiguous_ids else None,
             failures=dict(sorted(self.totals.failures.items(), key=lambda item: -item[1].count)),
-            latencies={
-                metric: Latency(histogram.count, histogram.summary(), histogram.curve())
-                for metric, histogram in self._histograms.items()
-                if histogram.count
-            },
+            latencies=latencies,
             timeline_of=self._metric,
             timeline=[self._seconds[second] for second in sorted(self._seconds)],
             load_cpu=busiest,
@@ -187,5 +188,6 @@ def verdict(report: Report) -> str | None:
         return None if report.interrupted else f"{report.url} answered none of {report.totals.sent:,} calls."
     code, failure = next(iter(report.failures.items()))
     said = f" ({failure.message})" if failure.message else ""
+    times = "once" if failure.count == 1 else f"{failure.count:,} times"
     hint = {"NOT_FOUND": "; is --path right?", "BAD_REQUEST": "; is --input right?"}.get(code, "")
-    return f"{report.url}: nothing worked; {failure.count:,} times {code}{said}{hint}"
+    return f"{report.url}: nothing worked; {times} {code}{said}{hint}"

@@ -4,19 +4,21 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Final
 
 from rich.console import Console
 
-from .plan import Plan
+from .plan import Plan, PlanError
 from .probe import probe
 from .progress import display
 from .report import Report, Reporter
 from .workers import Workers
 
 REFRESH_SECONDS: Final = 0.25
+TWICE_SECONDS: Final = 0.5
+"""Wrappers pass a Ctrl-C on that the terminal has sent to all: sooner than this it is the same one."""
 
 
 async def run(plan: Plan, console: Console) -> Report:
@@ -29,29 +31,33 @@ async def run(plan: Plan, console: Console) -> Report:
     reporter = Reporter(plan, datetime.now().astimezone())
     workers = Workers(plan, reporter.take)
     began = time.monotonic()
-    interrupts = 0
+    interrupts: list[float] = []
 
     def start() -> None:
         nonlocal began
         began = time.monotonic()
 
     def interrupt() -> None:
-        nonlocal interrupts
-        interrupts += 1
-        workers.stop() if interrupts == 1 else workers.kill()
+        now = time.monotonic()
+        if not interrupts:
+            workers.stop()
+        elif now - interrupts[-1] > TWICE_SECONDS:
+            workers.kill()
+        interrupts.append(now)
 
     with _on_interrupt(interrupt), display(console, plan.duration) as shown:
         work = asyncio.create_task(workers.run(start))
         while not work.done():
             await asyncio.wait([work], timeout=REFRESH_SECONDS)
             shown.update(reporter, time.monotonic() - began)
-    if interrupts < 2:
+    # Who interrupts has killed the workers, or been impatient before they had started.
+    with contextlib.suppress(*([PlanError] if interrupts else [])):
         work.result()
-    return reporter.report(seconds=time.monotonic() - began, interrupted=interrupts > 0)
+    return reporter.report(interrupted=bool(interrupts))
 
 
 @contextlib.contextmanager
-def _on_interrupt(act: Callable[[], None]) -> Iterator[None]:
+def _on_interrupt(act: Callable[[], None]) -> Generator[None]:
     loop = asyncio.get_running_loop()
     previous = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(act))
     try:

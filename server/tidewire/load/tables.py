@@ -76,7 +76,8 @@ def headline(report: Report) -> str:
         else f"{plan.calls:,} of {plan.path} on each"
     )
     end = ", interrupted" if report.interrupted else ""
-    return f"{plan.sockets:,} sockets, {calls}, {report.seconds:.1f} s{end}"
+    sockets = "1 socket" if plan.sockets == 1 else f"{plan.sockets:,} sockets"
+    return f"{sockets}, {calls}, {report.seconds:.1f} s{end}"
 
 
 def milliseconds(value: float) -> str:

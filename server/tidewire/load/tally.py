@@ -68,7 +68,7 @@ class Slice(msgspec.Struct):
     failures: dict[str, Failure] = {}
     latencies: dict[Metric, Buckets] = msgspec.field(default_factory=lambda: {name: {} for name in METRICS})
     over: bool = False
-    """It is the last one."""
+    """Nothing is in it: it says that the worker is done."""
 
     def record(self, metric: Metric, nanoseconds: int) -> None:
         """Count one latency."""

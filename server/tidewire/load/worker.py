@@ -160,11 +160,11 @@ class Worker:
             await asyncio.sleep(max(0.0, self._began / 1e9 + second - time.monotonic()))
             self._write(second - 1, self._open_sockets())
 
-    def _write(self, second: int, open_sockets: int, *, over: bool = False) -> None:
+    def _write(self, second: int, open_sockets: int) -> None:
         tally, self.tally = self.tally, Slice()
         self._has_worked = self._has_worked or tally.worked > 0
         cpu, now = time.process_time(), time.monotonic()
-        tally.second, tally.over = second, over
+        tally.second = second
         tally.cpu, self._cpu = cpu - self._cpu, cpu
         tally.seconds, self._sliced = now - self._sliced, now
         tally.open_sockets = open_sockets
@@ -172,21 +172,21 @@ class Worker:
         write(msgspec.json.encode(tally) + b"\n")
 
     async def _finish(self, background: list[asyncio.Task[None]]) -> None:
-        """Wait for answers, say goodbye, and write the last slice."""
+        """Wait for answers, write the last slice, and say goodbye, which is not measured."""
         if self.plan.kind != "subscription":
             if self.open_calls:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._idle.wait(), ANSWER_SECONDS)
             self.tally.unanswered += self.open_calls + len(self._waiting)
-        open_sockets = self._open_sockets()
-        wires = [wire for client in self._clients if (wire := client.close()) is not None]
+        second = int((time.monotonic_ns() - self._began) / 1e9)
+        self._write(min(second, int(self.plan.duration)), self._open_sockets())
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
+        wires = [wire for client in self._clients if (wire := client.close()) is not None]
         if wires:
             await asyncio.wait([wire.gone for wire in wires], timeout=GOODBYE_SECONDS)
-        second = int((time.monotonic_ns() - self._began) / 1e9)
-        self._write(min(second, int(self.plan.duration)), open_sockets, over=True)
+        write(msgspec.json.encode(Slice(second=second, over=True)) + b"\n")
 
     def _open_sockets(self) -> int:
         return sum(client.is_open for client in self._clients)

@@ -86,8 +86,10 @@ class Workers:
         is_over = False
         while line := await process.stdout.readline():
             piece = msgspec.json.decode(line, type=Slice)
-            is_over = is_over or piece.over
-            self._take(index, piece)
+            if piece.over:
+                is_over = True
+            else:
+                self._take(index, piece)
         await process.wait()
         if not is_over:
             raise PlanError("A worker ended before its time; its last words are above.")
