@@ -206,3 +206,12 @@ async def test_a_database_of_the_first_version_is_brought_up_to_date_with_what_i
     assert await store.events.position("0123abcdef") == EventId("0123abcd", 0)
     assert await store.tool_runs.started("turn") == set()
     await store.close()
+
+
+async def test_what_postgresql_keeps_is_there_for_the_next_store(postgresql_url: str) -> None:
+    store = await Store.open(postgresql_url)
+    conversation = await store.conversations.create("ann", "Plans")
+    await store.close()
+    store = await Store.open(postgresql_url)
+    assert await store.conversations.get("ann", conversation.id) == conversation
+    await store.close()
