@@ -42,7 +42,7 @@ WEB: Final = Rule(
     "only transports, the runner, the chat server and the CLI know the web stack",
     these=("tidewire",),
     named=("starlette", "uvicorn", "websockets"),
-    allowed=("tidewire.transports", "tidewire.runner", "tidewire.chat", "tidewire.cli"),
+    allowed=("tidewire.transports", "tidewire.runner", "tidewire.chat", "tidewire.cli", "tidewire.load"),
 )
 UVICORN: Final = Rule(
     "only the runner and the CLI know uvicorn",
@@ -67,7 +67,18 @@ CALLS: Final = Rule(
     these=CORE,
     named=("tidewire.transports", "tidewire.runner", "starlette", "uvicorn", "websockets"),
 )
-RULES: Final = (PROTOCOL, WEB, UVICORN, STORAGE, CHAT, CALLS)
+LOAD: Final = Rule(
+    "nothing but the CLI imports the load tester",
+    these=("tidewire", "tidewire_protocol"),
+    named=("tidewire.load",),
+    allowed=("tidewire.cli", "tidewire.load"),
+)
+LOADING: Final = Rule(
+    "the load tester is a client of the wire, and knows no server of ours",
+    these=("tidewire.load",),
+    named=("starlette", "uvicorn", "tidewire.chat", "tidewire.transports", "tidewire.runner"),
+)
+RULES: Final = (PROTOCOL, WEB, UVICORN, STORAGE, CHAT, CALLS, LOAD, LOADING)
 
 
 def under(module: str, roots: tuple[str, ...]) -> bool:
@@ -145,6 +156,9 @@ def test_the_walls_are_those_of_modules_that_exist() -> None:
         (CHAT, "tidewire.calls", "from . import chat", "tidewire.chat"),
         (CHAT, "tidewire.transports.http", "from ..chat.turns import Turn", "tidewire.chat.turns"),
         (CALLS, "tidewire.calls", "from .transports import websocket", "tidewire.transports"),
+        (LOAD, "tidewire.testing", "from .load.wire import connect", "tidewire.load.wire"),
+        (LOADING, "tidewire.load.run", "from ..chat import app", "tidewire.chat"),
+        (LOADING, "tidewire.load.run", "import starlette", "starlette"),
     ],
 )
 def test_an_import_through_a_wall_is_reported(rule: Rule, module: str, source: str, offence: str) -> None:
@@ -160,6 +174,8 @@ def test_an_import_through_a_wall_is_reported(rule: Rule, module: str, source: s
         (STORAGE, "tidewire.chat.store.database", "import sqlalchemy"),
         (CHAT, "tidewire.cli", "from tidewire.chat import app"),
         (CALLS, "tidewire.calls", "from .errors import RPCError"),
+        (LOAD, "tidewire.cli", "from .load.command import load"),
+        (LOADING, "tidewire.load.wire", "import websockets"),
         (WEB, "tidewire.router", "import starlettes"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The command line: `tidewire serve` and `tidewire typescript`."""
+"""The command line: `tidewire serve`, `tidewire typescript` and `tidewire load`."""
 
 import asyncio
 import os

@@ -1,6 +1,7 @@
 """The command `tidewire load`."""
 
 import asyncio
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -85,6 +86,8 @@ def load(**options: Any) -> None:
     """
     own = options.pop("i_own_this_host")
     json_file, html_file = options.pop("json_file"), options.pop("html_file")
+    for file in (json_file, html_file):
+        _check_writable(file)
     try:
         report = _run(_plan(**options), own=own)
     except PlanError as error:
@@ -177,6 +180,19 @@ def _public(report: "Report") -> dict[str, Any]:
     for repeated in ("failures", "latencies", "second", "seconds", "open_sockets", "open_calls", "over"):
         document["totals"].pop(repeated)
     return document
+
+
+def _check_writable(file: str | None) -> None:
+    """See before an hour of load, not after it, that its report has a place."""
+    if file is None or file == "-":
+        return
+    path = Path(file)
+    if (
+        path.is_dir()
+        or not path.parent.is_dir()
+        or not os.access(path if path.exists() else path.parent, os.W_OK)
+    ):
+        raise click.ClickException(f"{file} cannot be written; give a file in a directory that exists.")
 
 
 def _save(file: str, text: str) -> None:

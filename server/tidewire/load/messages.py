@@ -30,6 +30,8 @@ class Answer(msgspec.Struct, gc=False):
 
 decode_answer: Final = msgspec.json.Decoder(Answer).decode
 
+SUPERJSON_UNDEFINED: Final = '{"json":null,"meta":{"values":["undefined"]}}'
+
 PING: Final = b"PING"
 PONG: Final = b"PONG"
 
@@ -44,9 +46,11 @@ def request(
 ) -> bytes:
     """Write a call; `text` is its input as JSON."""
     fields = [f'"path":{json.dumps(path)}']
+    if transformer == "superjson":
+        # Its notes are about what JSON does not have, which of all inputs only an absent one is.
+        text = SUPERJSON_UNDEFINED if text is None else f'{{"json":{text}}}'
     if text is not None:
-        # Superjson's notes are about what JSON does not have, and the input is JSON.
-        fields.append(f'"input":{text}' if transformer == "none" else f'"input":{{"json":{text}}}')
+        fields.append(f'"input":{text}')
     if last_event_id is not None:
         fields.append(f'"lastEventId":{json.dumps(last_event_id)}')
     return f'{{"id":{number},"method":"{kind}","params":{{{",".join(fields)}}}}}'.encode()

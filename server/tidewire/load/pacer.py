@@ -33,10 +33,9 @@ class Pacer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Fire no more; call it from the loop."""
+        """Fire no more; call it from the loop. The thread ends by itself, within half a second."""
         self._stopped.set()
         self._told.set()
-        self._thread.join()
 
     def _due(self) -> int:
         return self._first + int(self._count * self._period)
@@ -48,7 +47,10 @@ class Pacer:
             time.sleep(min(max(wait, TICK), 500_000_000) / 1e9)
             if self._due() <= time.monotonic_ns() and not self._stopped.is_set():
                 self._told.clear()
-                self._loop.call_soon_threadsafe(self._catch_up)
+                try:
+                    self._loop.call_soon_threadsafe(self._catch_up)
+                except RuntimeError:  # the loop has been closed meanwhile
+                    return
                 # One call into the loop at a time: a busy loop must not find thousands of them.
                 self._told.wait()
 

@@ -20,11 +20,14 @@ class Probe:
 
     def __init__(self) -> None:
         self._heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.pinged = False
+        """The server has sent PING, its own or ours."""
 
     def received(self, data: list[bytes], size: int, now: int) -> None:
         for message in data:
-            # A server may have its own PING on the way.
-            if not self._heard.done() and message != messages.PING:
+            if message == messages.PING:
+                self.pinged = True
+            elif not self._heard.done():
                 self._heard.set_result(message)
 
     def lost(self, code: str, message: str) -> None:
@@ -62,7 +65,8 @@ async def _greet(plan: Plan) -> None:
         async with asyncio.timeout(ANSWER_SECONDS):
             message = await owner.heard()
     except TimeoutError:
-        said = f"it is a WebSocket that says nothing for {ANSWER_SECONDS:g} s, not a tRPC server"
+        does = "answers PING with PING" if owner.pinged else f"says nothing for {ANSWER_SECONDS:g} s"
+        said = f"it is a WebSocket that {does}, not a tRPC server"
         raise ConnectError("SILENT", said) from None
     finally:
         wire.close()

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .report import Reporter
 
+FIRST_LINE_SECONDS: Final = 1.0
 LINE_SECONDS: Final = 5.0
 
 
@@ -62,7 +63,7 @@ class Lines:
     def __init__(self, console: Console, duration: float) -> None:
         self._console = console
         self._duration = duration
-        self._next = time.monotonic() + LINE_SECONDS
+        self._next = time.monotonic() + FIRST_LINE_SECONDS
 
     def __enter__(self) -> Self:
         return self

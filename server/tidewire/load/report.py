@@ -14,6 +14,14 @@ BUSY: Final = 0.9
 LATE: Final = 20.0
 """Milliseconds, at the 99th percentile, that calls of an open loop may be sent too late."""
 
+HINTS: Final = {
+    "NOT_FOUND": "; is --path right?",
+    "BAD_REQUEST": "; is --input right?",
+    "PARSE_ERROR": "; is --transformer the server's?",
+    "UNAUTHORIZED": "; see --connection-params and --header.",
+    "FORBIDDEN": "; see --connection-params and --header.",
+}
+
 
 class Second(msgspec.Struct):
     """One second of the run, of all workers together; latencies in milliseconds."""
@@ -189,5 +197,4 @@ def verdict(report: Report) -> str | None:
     code, failure = next(iter(report.failures.items()))
     said = f" ({failure.message})" if failure.message else ""
     times = "once" if failure.count == 1 else f"{failure.count:,} times"
-    hint = {"NOT_FOUND": "; is --path right?", "BAD_REQUEST": "; is --input right?"}.get(code, "")
-    return f"{report.url}: nothing worked; {times} {code}{said}{hint}"
+    return f"{report.url}: nothing worked; {times} {code}{said}{HINTS.get(code, '.')}"
