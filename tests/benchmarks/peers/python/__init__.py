@@ -1,0 +1,1 @@
+"""The usual hand-written Python server."""

@@ -1,0 +1,1 @@
+"""The smallest possible relay: what is left to save."""

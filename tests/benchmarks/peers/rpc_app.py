@@ -1,0 +1,32 @@
+"""This project's library at work: the calls that have nothing to do with chat."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+
+from tidewire import Context, Router, create_app
+
+router = Router()
+
+
+@router.subscription
+async def count(ctx: Context) -> AsyncIterator[int]:
+    """Count as fast as the connection takes it."""
+    for number in itertools.count():
+        yield number
+
+
+@router.subscription
+async def idle(ctx: Context) -> AsyncIterator[int]:
+    """Stay subscribed, and give nothing."""
+    await asyncio.Event().wait()
+    yield 0
+
+
+@router.query
+async def double(ctx: Context, number: int) -> int:
+    """Compute nearly nothing."""
+    return number * 2
+
+
+app = create_app(router)
