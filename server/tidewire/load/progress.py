@@ -74,15 +74,21 @@ class Lines:
         pass
 
     def update(self, reporter: Reporter, elapsed: float) -> None:
-        if time.monotonic() >= self._next:
+        if time.monotonic() >= self._next and reporter.has_begun:
             self._next = time.monotonic() + LINE_SECONDS
-            text = f"{elapsed:.0f} of {self._duration:g} s: {numbers(reporter)}"
+            text = f"{min(elapsed, self._duration):.0f} of {self._duration:g} s: {numbers(reporter)}"
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def numbers(reporter: Reporter) -> str:
     """Put the last second into a line."""
     second = reporter.second
-    parts = [f"{second.sockets:,} sockets", f"{second.events:,} events/s", f"{second.answered:,} answers/s"]
-    failed = reporter.totals.failed
-    return ", ".join([*parts, f"{failed:,} failed"] if failed else parts)
+    totals = reporter.totals
+    parts = [f"{second.sockets:,} sockets"]
+    if totals.answered:
+        parts.append(f"{second.answered:,} answers/s")
+    if totals.events or not totals.answered:
+        parts.append(f"{second.events:,} events/s")
+    if totals.failed:
+        parts.append(f"{totals.failed:,} failed")
+    return ", ".join(parts)

@@ -113,6 +113,11 @@ class Reporter:
         self._settle()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether all workers have told of a second."""
+        return min(self._newest) >= 0
+
+    @property
     def second(self) -> Second:
         """The newest second that all workers have told of."""
         return self._seconds.get(min(self._newest), Second(0))
