@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format clean
+.PHONY: help run test check format bench soak clean
 
 BIN := .venv/bin
 CONFORMANCE := tests/conformance
@@ -37,6 +37,14 @@ check: $(DEV) $(NODE) ## Check format, lint and types
 format: $(DEV) ## Format the code, and mend what the linter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench: $(DEV) $(NODE) ## Measure speed, printed and not judged
+	$(BIN)/python -m tests.benchmarks.superjson
+	$(BIN)/python -m tests.benchmarks.durable
+
+soak: $(DEV) $(NODE) ## Run the tests under faults long, and watch memory
+	TIDEWIRE_SOAK=1 $(BIN)/python -m pytest tests/faults
+	$(BIN)/python -m tests.benchmarks.memory
 
 clean: ## Remove what the other targets have set up
 	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache

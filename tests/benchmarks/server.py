@@ -44,10 +44,14 @@ async def measured(folder: Path, **env: str) -> AsyncGenerator[Measured]:
     cores = sorted(os.sched_getaffinity(0))
     async with running_chat(folder, **env) as chat:
         if len(cores) > 1:
-            for thread in Path(f"/proc/{chat.server.pid}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), {cores[SERVER_CORE]})
+            _pin(chat.server.pid, cores[SERVER_CORE])
             os.sched_setaffinity(0, {cores[LOAD_CORE]})
         try:
             yield Measured(chat)
         finally:
             os.sched_setaffinity(0, cores)
+
+
+def _pin(pid: int, core: int) -> None:
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
