@@ -10,6 +10,7 @@ CONFORMANCE := tests/conformance
 SERVER := .venv/.server-installed
 DEV := .venv/.dev-installed
 NODE := $(CONFORMANCE)/node_modules/.installed
+PEERS := tests/benchmarks/peers/node
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # --verifytypes looks for Python on the PATH only; --pythonpath means nothing to it.
 PYRIGHT := PATH="$(CURDIR)/$(BIN):$$PATH" $(CONFORMANCE)/node_modules/.bin/pyright
@@ -38,7 +39,8 @@ format: $(DEV) ## Format the code, and mend what the linter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(DEV) $(NODE) ## Measure speed, printed and not judged
+bench: $(DEV) $(NODE) $(PEERS)/node_modules/.installed ## Compare speed with Node and others, printed
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 	$(BIN)/python -m tests.benchmarks.superjson
 	$(BIN)/python -m tests.benchmarks.durable
 
@@ -48,7 +50,7 @@ soak: $(DEV) $(NODE) ## Run the tests under faults long, and watch memory
 
 clean: ## Remove what the other targets have set up
 	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache
-	rm -rf $(CONFORMANCE)/node_modules $(CONFORMANCE)/trpc/*/node_modules
+	rm -rf $(CONFORMANCE)/node_modules $(CONFORMANCE)/trpc/*/node_modules $(PEERS)/node_modules
 
 # A name on the PATH may be a wrapper for a version that is not there, and a system's
 # Python may come without venv, so each candidate is tried, not only looked up.
@@ -77,4 +79,9 @@ $(NODE): $(CONFORMANCE)/package-lock.json
 		|| { echo "The checks and tests need Node 20 or newer with npm: install it from https://nodejs.org/." >&2; exit 1; }
 	@echo "Installing the npm packages into $(CONFORMANCE) …"
 	@cd $(CONFORMANCE) && npm ci --no-progress --loglevel=error
+	@touch $@
+
+$(PEERS)/node_modules/.installed: $(PEERS)/package-lock.json $(NODE)
+	@echo "Installing the npm packages into $(PEERS) …"
+	@cd $(PEERS) && npm ci --no-progress --loglevel=error
 	@touch $@

@@ -4,6 +4,7 @@ Servers take turns, round by round, on one core; clients and upstream have anoth
 """
 
 import argparse
+import asyncio
 import gc
 import os
 import platform
@@ -22,8 +23,10 @@ import msgspec
 import uvloop
 
 from .cases import Case, Step, cases
+from .document import described, write
+from .picture import picture
 from .process import LOAD_CORE, Running, running
-from .report import Report, table
+from .report import Report
 from .upstream import Upstream
 
 ROUNDS: Final = 5
@@ -35,23 +38,23 @@ async def run(case: Case, rounds: int, upstream: Upstream, report: Report) -> No
     async with AsyncExitStack() as stack:
         servers: dict[str, Running] = {}
         if not case.fresh:
-            for peer in case.peers:
-                server = await stack.enter_async_context(running(peer, upstream.url, rpc=case.rpc))
-                servers[peer.name] = server
+            starting = (running(peer, upstream.url, rpc=case.rpc) for peer in case.peers)
+            started = await asyncio.gather(*map(stack.enter_async_context, starting))
+            servers = {server.peer.name: server for server in started}
         for number in range(rounds):
             print(f"{case.name}: round {number + 1} of {rounds}", file=sys.stderr)
             for step in case.steps:
-                for peer in case.peers:
+                for peer in step.peers:
                     if case.fresh:
                         async with running(peer, upstream.url, rpc=case.rpc) as server:
-                            await _do(step, server, upstream, report)
+                            await _do(step, server, upstream, report, number)
                     else:
-                        await _do(step, servers[peer.name], upstream, report)
+                        await _do(step, servers[peer.name], upstream, report, number)
 
 
-async def _do(step: Step, server: Running, upstream: Upstream, report: Report) -> None:
+async def _do(step: Step, server: Running, upstream: Upstream, report: Report, number: int) -> None:
     try:
-        report.add(server.peer.name, await step(server, upstream))
+        report.add(server.peer.name, number, await step.work(server, upstream))
     except* (TimeoutError, ConnectionError) as errors:
         # A server that is beyond its limits says so in many ways; the others' figures still count.
         print(f"  {server.peer.title}: {errors.exceptions[0]!r}", file=sys.stderr)
@@ -100,15 +103,28 @@ def command() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", action="append", choices=NAMES, help="one case; can be repeated")
     parser.add_argument("--rounds", type=int, help=f"how often each case is done ({ROUNDS})")
-    parser.add_argument("--quick", action="store_true", help="one short round, for a first impression")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round of most cases, for a first impression"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="draw the ratios")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into a document")
+    parser.add_argument(
+        "--from", type=Path, metavar="FILE", dest="saved", help="measure nothing; take this JSON"
+    )
     chosen = parser.parse_args()
     began = time.monotonic()
-    rounds = chosen.rounds or (1 if chosen.quick else ROUNDS)
-    report = uvloop.run(main(chosen.only or NAMES, rounds, quick=chosen.quick))
-    print(table(report))
-    print(f"\nClients and upstream used up to {report.load:.0%} of their core.")
+    if chosen.saved:
+        report = Report.from_json(chosen.saved.read_bytes())
+    else:
+        rounds = chosen.rounds or (1 if chosen.quick else ROUNDS)
+        report = uvloop.run(main(chosen.only or NAMES, rounds, quick=chosen.quick))
+    print(described(report))
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+    if chosen.svg:
+        chosen.svg.write_text(picture(report))
+    if chosen.write:
+        write(chosen.write, report)
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(report.as_json())))
 

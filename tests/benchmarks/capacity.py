@@ -1,5 +1,6 @@
 """How many streams a server holds."""
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,7 +14,7 @@ LATE: Final = 50.0
 STEP: Final = 1.12
 """Neighbouring numbers of streams that are tried are this far apart."""
 
-REACH: Final = 8
+REACH: Final = 7
 """Steps to either side of the first guess; the fourth probe decides between neighbours."""
 
 MOST: Final = 3000
@@ -29,10 +30,10 @@ class Capacity:
         self._guesses: dict[str, float] = {}
 
     async def __call__(self, running: Running, upstream: Upstream) -> Mapping[str, float]:
-        """Find the largest number that the server holds; 0 if it holds none that was tried."""
+        """Find the largest number that the server holds; not a number if it holds none that was tried."""
         name = running.peer.name
         if name in self._guesses:
-            reach, probes = 2, 2
+            reach, probes = 1, 2
         else:
             self._guesses[name] = await self._first_guess(running, upstream)
             reach, probes = REACH, self._probes
@@ -48,9 +49,8 @@ class Capacity:
                 low, held = middle, count
             else:
                 high = middle
-        if held:
-            self._guesses[name] = held
-        return {"capacity": held or self._guesses[name] * STEP**high, "load": load}
+        self._guesses[name] *= STEP**low
+        return {"capacity": held or math.nan, "load": load}
 
     async def _first_guess(self, running: Running, upstream: Upstream) -> float:
         """What the processor would allow if every token cost what it costs at 100 streams."""

@@ -19,7 +19,6 @@ from .peers import Peer
 
 URL: Final = re.compile(r"http://127\.0\.0\.1:\d+")
 START_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 5.0
 
 CORES: Final = sorted(os.sched_getaffinity(0))
 SERVER_CORE: Final = CORES[0]
@@ -47,7 +46,7 @@ class Running:
         """Bytes of resident memory, with the children's."""
         return sum(_resident(pid) for pid in [self.pid, *_descendants(self.pid)])
 
-    async def quiet(self, seconds: float = 3.0) -> bool:
+    async def quiet(self, seconds: float = 2.0) -> bool:
         """Wait until the server has nothing to do; tell whether it came to that in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -95,7 +94,7 @@ async def running(peer: Peer, upstream: str, *, rpc: bool = False) -> AsyncGener
             reading = asyncio.create_task(_read(process, log))
             yield Running(peer, url, process.pid)
         finally:
-            await _stop(process)
+            await _kill(process)
             if reading is not None:
                 await reading
 
@@ -114,13 +113,9 @@ async def _read(process: Process, log: list[str]) -> None:
     log.extend([line.decode(errors="replace") async for line in process.stdout])
 
 
-async def _stop(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), STOP_SECONDS)
-    except TimeoutError:
+async def _kill(process: Process) -> None:
+    """End it at once: nothing it has is needed any more."""
+    if process.returncode is None:
         process.kill()
         await process.wait()
 

@@ -6,7 +6,9 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
+
+import msgspec
 
 from .peers import PEERS
 from .rows import ROWS, Row, Target
@@ -29,6 +31,16 @@ class Spread:
         return cls(statistics.median(known), min(known), max(known)) if known else None
 
 
+class _SavedRow(msgspec.Struct):
+    rounds: dict[str, list[float | None]]
+
+
+class _Saved(msgspec.Struct):
+    about: dict[str, str]
+    load_share_of_core: float
+    rows: dict[str, _SavedRow]
+
+
 @dataclass
 class Report:
     """Figures by row and peer, one for each round."""
@@ -41,13 +53,29 @@ class Report:
     load: float = 0.0
     """The largest share of their core that clients and upstream used."""
 
-    def add(self, peer: str, figures: Mapping[str, float]) -> None:
-        """Take what one peer did in one step of one round."""
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """What `as_json` has given, encoded."""
+        saved = msgspec.json.decode(data, type=_Saved)
+        report = cls(saved.about, load=saved.load_share_of_core)
+        for key, row in saved.rows.items():
+            for peer, values in row.rounds.items():
+                report.figures[key][peer] = [math.nan if value is None else value for value in values]
+        return report
+
+    @property
+    def rounds(self) -> int:
+        """How many there were."""
+        return max((len(values) for row in self.figures.values() for values in row.values()), default=0)
+
+    def add(self, peer: str, round_number: int, figures: Mapping[str, float]) -> None:
+        """Take what one peer did in one step of a round, counted from 0."""
         for key, value in figures.items():
             if key == "load":
                 self.load = max(self.load, value)
             else:
-                self.figures[key][peer].append(value)
+                values = self.figures[key][peer]
+                values += [math.nan] * (round_number - len(values)) + [value]
         few, many = (self.figures[f"relay-{level}-cpu"][peer] for level in (100, 1000))
         if few and many:
             self.figures["growth"][peer] = [more / less for less, more in zip(few, many, strict=False)]
@@ -59,9 +87,9 @@ class Report:
     def spread(self, row: Row, peer: str) -> Spread | None:
         return Spread.of(self.figures[row.key][peer])
 
-    def ratio(self, row: Row, peer: str) -> Spread | None:
-        """This project's figure by the peer's, round by round."""
-        ours, theirs = (self.figures[row.key][name] for name in (OURS, peer))
+    def ratio(self, row: Row, peer: str, *, of: str = OURS) -> Spread | None:
+        """The figure of one by that of a peer, round by round."""
+        ours, theirs = (self.figures[row.key][name] for name in (of, peer))
         return Spread.of([a / b for a, b in zip(ours, theirs, strict=False) if b])
 
     def met(self, row: Row, target: Target) -> bool | None:

@@ -10,6 +10,10 @@ LEVELS: Final = (20, 100, 300, 1000)
 """Streams at once."""
 
 
+WATCHERS: Final = (100, 1000)
+"""Of one conversation."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A bound for this project's figure, or for its ratio to a peer's."""
@@ -87,7 +91,7 @@ ROWS: Final = (
             more_is_better=True,
             targets=(Target("≥", 5.0, "node"),),
         )
-        for watchers in (100, 1000)
+        for watchers in WATCHERS
     ),
     Row(
         "count",

@@ -5,6 +5,7 @@ sent. All processes of a machine share that clock, so whoever receives a token k
 """
 
 import asyncio
+import socket
 import time
 from typing import Final, cast
 
@@ -13,6 +14,9 @@ TICK: Final = 0.001
 
 BLOCK: Final = 64
 """Tokens of one write when there is no pace."""
+
+SEND_BUFFER: Final = 64 << 10
+"""Bytes."""
 
 AT_ONCE: Final = "Answer at once."
 """A message that is answered with one token and the end, whatever the other streams do."""
@@ -66,6 +70,7 @@ class Upstream:
     def __init__(self) -> None:
         self.streams: list[Stream] = []
         """The open ones, in the order of their turn within a period."""
+        self.connections: set[Stream] = set()
         self.sent = 0
         """Tokens written so far."""
         self._changed = asyncio.Event()
@@ -119,8 +124,8 @@ class Upstream:
             stream.finish()
 
     def cut(self) -> None:
-        """Close what is still open, with whatever has not been read."""
-        for stream in self.streams.copy():
+        """Close all connections, whatever has not been read."""
+        for stream in self.connections.copy():
             stream.abort()
 
     async def _pace(self, rate: float) -> None:
@@ -151,6 +156,9 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
         self.abort = self._transport.abort
+        self._upstream.connections.add(self)
+        # Megabytes in the kernel would have to be read before a flood ends.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def data_received(self, data: bytes) -> None:
         self._request += data
@@ -167,6 +175,7 @@ class Stream(asyncio.Protocol):
         self._upstream.changed()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._upstream.connections.discard(self)
         self._leave()
 
     def pause_writing(self) -> None:
