@@ -59,11 +59,13 @@ async def queries(running: Running, upstream: Upstream, sockets: int, seconds: f
 
 
 async def idle(running: Running, sockets: int) -> float:
-    """KiB that one more subscribed socket costs."""
-    async with _sockets(running, 100, "subscription", "idle"):
+    """KiB that one more socket costs which watches a conversation where nothing happens."""
+    async with _sockets(running, 1) as (_, [socket]):
+        watch = {"conversationId": await new_conversation(socket, running)}
+    async with _sockets(running, 100, "subscription", "conversations.watch", watch):
         await running.quiet()
         before = running.memory
-        async with _sockets(running, sockets, "subscription", "idle"):
+        async with _sockets(running, sockets, "subscription", "conversations.watch", watch):
             await running.quiet()
             return (running.memory - before) / sockets / 1024
 

@@ -12,6 +12,9 @@ from .rows import Row
 
 WIDTH: Final = 760
 LEFT: Final = 16
+MARGIN: Final = 36
+"""Left of the scale; its first number is centred there."""
+
 RIGHT: Final = 64
 TOP: Final = 74
 ROW: Final = 54
@@ -95,7 +98,7 @@ def _bar(better: Spread, peer: Peer, y: int) -> Iterator[str]:
         f'  <path class="whisker" d="M{least} {middle}H{most}'
         f'M{least} {y + 2}v{BAR - 4}M{most} {y + 2}v{BAR - 4}"/>'
     )
-    yield f'  <text class="faint" x="{max(end, most) + 6}" y="{y + BAR - 1}">{better.median:.2g}</text>'
+    yield f'  <text class="faint" x="{max(end, most) + 6}" y="{y + BAR - 1}">{_said(better.median)}</text>'
 
 
 def _better(report: Report, row: Row, peer: Peer) -> Spread | None:
@@ -107,6 +110,10 @@ def _better(report: Report, row: Row, peer: Peer) -> Spread | None:
     return Spread(1 / ratio.median, 1 / ratio.most, 1 / ratio.least)
 
 
+def _said(times: float) -> str:
+    return f"under {LEAST:g}" if times < LEAST else f"{times:.2g}"
+
+
 def _x(times: float) -> float:
     share = math.log(min(MOST, max(LEAST, times)) / LEAST) / math.log(MOST / LEAST)
-    return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+    return round(MARGIN + share * (WIDTH - MARGIN - RIGHT), 1)

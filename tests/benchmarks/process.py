@@ -71,7 +71,7 @@ async def running(peer: Peer, upstream: str, *, rpc: bool = False) -> AsyncGener
 
     Args:
         upstream: the base URL of its provider.
-        rpc: run what answers `count`, `double` and `idle`, where that is another server.
+        rpc: run what answers `count` and `double`, where that is another server.
     """
     command = peer.rpc if rpc and peer.rpc else peer.command
     with tempfile.TemporaryDirectory() as folder:

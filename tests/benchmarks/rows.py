@@ -109,7 +109,7 @@ ROWS: Final = (
     ),
     Row(
         "idle",
-        "memory per idle subscribed socket",
+        "memory per idle socket that watches a conversation",
         "KiB",
         targets=(Target("≤", 22.0), Target("≤", 0.4, "node")),
     ),

@@ -1,6 +1,5 @@
 """This project's library at work: the calls that have nothing to do with chat."""
 
-import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
@@ -14,13 +13,6 @@ async def count(ctx: Context) -> AsyncIterator[int]:
     """Count as fast as the connection takes it."""
     for number in itertools.count():
         yield number
-
-
-@router.subscription
-async def idle(ctx: Context) -> AsyncIterator[int]:
-    """Stay subscribed, and give nothing."""
-    await asyncio.Event().wait()
-    yield 0
 
 
 @router.query

@@ -56,9 +56,6 @@ const router = t.router({
   count: t.procedure.subscription(async function* ({ signal }) {
     for (let number = 0; !signal.aborted; number++) yield number;
   }),
-  idle: t.procedure.subscription(async function* ({ signal }) {
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-  }),
   double: t.procedure.input(z.object({ number: z.number() })).query(({ input }) => input.number * 2),
 });
 

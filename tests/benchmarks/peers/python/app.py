@@ -58,8 +58,6 @@ async def answer(socket: WebSocket, call: dict[str, Any]) -> None:
                     case "count":
                         for number in itertools.count():
                             await send({"type": "data", "data": number})
-                    case "idle":
-                        await asyncio.Event().wait()
                     case "conversations.watch":
                         async for id, event in watch(input["conversationId"]):
                             await send({"type": "data", "data": {"id": id, "data": event}, "id": id})
