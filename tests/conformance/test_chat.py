@@ -452,7 +452,9 @@ async def test_stop_does_not_wait_for_a_tool(
         assert stopped == {"stopped": True}
         assert clock() - began < STOP_SECONDS
         seen = await read(events)
-    assert types_of(seen)[-2:] == ["stopped", "complete"]
+    cut_off, *end = seen[-3:]
+    assert types_of([cut_off, *end]) == ["tool_call_complete", "stopped", "complete"]
+    assert (cut_off["toolName"], cut_off["isError"]) == (name, True)
     if name == "visit":
         async with asyncio.timeout(WAIT_SECONDS):
             await visits.left.wait()
@@ -460,7 +462,8 @@ async def test_stop_does_not_wait_for_a_tool(
     assert len(chat.playbook.requests(topic)) == 1
     _, answer = chat.rows(conversation)
     [call] = json.loads(answer["parts"])
-    assert (answer["status"], call["toolName"], call.get("done", False)) == ("stopped", name, False)
+    assert (answer["status"], call["toolName"]) == ("stopped", name)
+    assert (call["done"], call["isError"], call["result"]) == (True, True, cut_off["result"])
 
 
 async def test_stop_takes_a_turn_out_of_the_queue(tmp_path: Path, node_modules: Path, topic: str) -> None:

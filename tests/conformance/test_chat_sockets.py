@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -299,12 +299,32 @@ async def test_a_client_goes_on_where_it_was_with_the_server_that_comes_next(
     folder: Path, topic: str
 ) -> None:
     async with running_chat(folder) as chat, RawSocket(chat.url) as socket:
-        conversation = await socket.new_conversation()
-        input = {"conversationId": conversation, "message": topic, "clientMessageId": "mine"}
-        seen = [event async for event in socket.events(await socket.call("subscription", PATH, input))]
+        input, seen = await told(socket, topic)
     async with running_chat(folder) as chat, RawSocket(chat.url) as socket:
         call = await socket.call("subscription", PATH, input, last_event_id=seen[1]["id"])
-        snapshot, complete = await read(socket.events(call))
+        assert [event async for event in socket.events(call)] == seen[2:]
+    assert chat.playbook.requests(topic) == []
+
+
+async def test_the_server_that_comes_next_gives_a_snapshot_once_the_log_has_gone(
+    folder: Path, topic: str
+) -> None:
+    async with running_chat(folder) as chat, RawSocket(chat.url) as socket:
+        input, seen = await told(socket, topic)
+    async with running_chat(folder, TIDEWIRE_LOG_RETENTION="0") as chat, RawSocket(chat.url) as socket:
+        events = seen[2:]
+        async with asyncio.timeout(WAIT_SECONDS):
+            while events == seen[2:]:
+                call = await socket.call("subscription", PATH, input, last_event_id=seen[1]["id"])
+                events = [event async for event in socket.events(call)]
+    snapshot, complete = (event["data"] for event in events)
     assert (snapshot["type"], snapshot["message"]["content"]) == ("snapshot", f"You said {topic}")
     assert complete == seen[-1]["data"]
     assert chat.playbook.requests(topic) == []
+
+
+async def told(socket: RawSocket, message: str) -> tuple[Mapping[str, Any], list[Any]]:
+    """Send a message, and follow its turn to the end; gives the input of the call as well."""
+    conversation = await socket.new_conversation()
+    input = {"conversationId": conversation, "message": message, "clientMessageId": "mine"}
+    return input, [event async for event in socket.events(await socket.call("subscription", PATH, input))]
