@@ -37,6 +37,9 @@ from tidewire.chat.providers import (
 
 USAGE = TokenUsage(input_tokens=7, output_tokens=5)
 
+# Seconds, for a machine that is busy: who waits for the provider waits for ever.
+AT_ONCE = 1.0
+
 
 async def test_a_text_answer_comes_word_by_word(upstream: Upstream, provider: Provider) -> None:
     upstream.script(text_answer("Hello big world"))
@@ -184,7 +187,7 @@ async def test_cancelling_closes_the_request_at_once(
         await task
     await request.hung_up.wait()
     assert request.hung_up_at is not None
-    assert request.hung_up_at - cancelled_at < 0.1
+    assert request.hung_up_at - cancelled_at < AT_ONCE
 
 
 async def test_closing_the_answer_closes_the_request(upstream: Upstream, provider: Provider) -> None:
@@ -196,7 +199,7 @@ async def test_closing_the_answer_closes_the_request(upstream: Upstream, provide
     request = upstream.requests[0]
     await request.hung_up.wait()
     assert request.hung_up_at is not None
-    assert request.hung_up_at - closed_at < 0.1
+    assert request.hung_up_at - closed_at < AT_ONCE
 
 
 async def test_a_closed_answer_leaves_no_task_behind(upstream: Upstream, provider: Provider) -> None:
