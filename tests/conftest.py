@@ -1,5 +1,6 @@
 """What all tests share: the rule about skipping, and fixtures for what is outside the process."""
 
+import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Generator
@@ -57,8 +58,18 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
-    """Where the npm packages of the conformance tests are; without them the test is skipped."""
+    """Where the npm packages of the conformance tests are; without them the test is skipped.
+
+    Fails if a version of the stock client would be taken for another one: npm installs one of them next to
+    the other packages and one where it is used, and who copies only the former tests it twice.
+    """
     installed = CONFORMANCE / "node_modules"
     if shutil.which("node") is None or not installed.is_dir():
         pytest.skip("needs Node and its packages: run `npm ci` in tests/conformance")
+    for manifest in CONFORMANCE.glob("trpc/*/package.json"):
+        for name, version in json.loads(manifest.read_text("utf-8"))["devDependencies"].items():
+            places = (folder / "node_modules" / name / "package.json" for folder in manifest.parents)
+            found = json.loads(next(filter(Path.is_file, places)).read_text("utf-8"))["version"]
+            if found != version:
+                pytest.fail(f"{manifest.parent} has {name} {found}: run `npm ci` in tests/conformance")
     return installed
