@@ -92,7 +92,8 @@ def test_what_we_send_comes_back_from_npm_unchanged(npm: Ask) -> None:
     "value",
     [
         (1, [UNSET], {"a": UNSET}),
-        {3, 1.5, "a"},
+        {3, 1.5},
+        {"a"},
         {1: "one", 2: {"a": {1.5: None}}},
         {datetime(2024, 2, 29, tzinfo=UTC): 1},
         {},

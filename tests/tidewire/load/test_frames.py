@@ -45,7 +45,7 @@ def test_pieces_are_joined_around_control_frames() -> None:
     "data",
     [
         server_frame(Opcode.BINARY, b"x"),
-        Frame(Opcode.TEXT, b"x").serialize(mask=True),
+        b"\x81\x81\x00\x00\x00\x00x",
         server_frame(Opcode.CONT, b"x"),
         server_frame(Opcode.TEXT, b"x", fin=False) + server_frame(Opcode.TEXT, b"y"),
         server_frame(Opcode.TEXT, b"x", fin=False) + server_frame(Opcode.CONT, b"y", fin=False) * 5000,
