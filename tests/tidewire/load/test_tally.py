@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]  # it has no annotations
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidewire.load.histogram import DIGITS, HIGHEST, Histogram, percentile
@@ -15,6 +15,8 @@ from tidewire.load.tally import CODES_MAX, Slice, bucket
 microseconds = st.integers(0, HIGHEST)
 
 
+# Each reads its percentiles one count after the other, of tens of thousands.
+@settings(max_examples=20)
 @given(st.lists(st.lists(microseconds, max_size=20), min_size=1, max_size=3))
 def test_merged_tallies_are_the_histogram_of_all_values(workers: list[list[int]]) -> None:
     merged, direct = Histogram(), HdrHistogram(1, HIGHEST, DIGITS)
