@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, case, delete, func, select, update
 
 from ..events import MessageEvent
 from ..log.entry import Entry, EventId
@@ -41,7 +41,7 @@ class Events:
 
     async def write(self, entries: Sequence[Written]) -> None:
         """See `Journal`."""
-        await self._database.write(_write, [entry._asdict() for entry in entries])
+        await self._database.append(events, entries)
 
     async def positions(self, conversation_ids: Sequence[str]) -> dict[str, int]:
         """See `Journal`."""
@@ -104,10 +104,6 @@ def newest_number(connection: Connection, conversation_id: str) -> int:
         return newest
     trimmed = select(conversations.c.last_event).where(conversations.c.id == conversation_id)
     return connection.scalar(trimmed) or 0
-
-
-def _write(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    connection.execute(insert(events), rows)
 
 
 def _positions(connection: Connection, conversation_ids: Sequence[str]) -> dict[str, int]:
