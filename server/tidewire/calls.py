@@ -124,12 +124,17 @@ async def _checked(procedure: Procedure, events: Any, opened: list[Any]) -> Asyn
             if inner is not iterator:
                 closing.push_async_callback(close_stream, inner)
         closing.push_async_callback(close_stream, iterator)
+        check = procedure.output.check
+        if procedure.timeout is None:
+            async for event in iterator:
+                yield check(event)
+            return
         while True:
             try:
                 event = await _within(procedure.timeout, anext(iterator))
             except StopAsyncIteration:
                 return
-            yield procedure.output.check(event)
+            yield check(event)
 
 
 async def _within(seconds: float | None, work: Any) -> Any:

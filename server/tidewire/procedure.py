@@ -16,7 +16,7 @@ from tidewire_protocol.superjson import VALUE_TYPES, without_undefined
 
 from .errors import RPCError
 from .middleware import Middleware
-from .tracking import Tracked
+from .tracking import SharedEvent, Tracked
 from .uploads import ByteStream, Form
 
 
@@ -133,6 +133,11 @@ class Output(msgspec.Struct, frozen=True):
         Raises:
             RPCError: INTERNAL_SERVER_ERROR "Output validation failed", from the cause.
         """
+        if isinstance(value, SharedEvent):
+            if not any(self.tracked_type is known for known in value.types):
+                _conform(value.data, self.tracked_type)
+                value.types.append(self.tracked_type)
+            return value
         if isinstance(value, Tracked):
             return Tracked(value.id, _conform(value.data, self.tracked_type))
         return _conform(value, self.type)

@@ -33,7 +33,7 @@ from .errors import ErrorReport, RPCError, as_rpc_error, logger
 from .middleware import CallInfo
 from .outbox import Outbox, OutboxOverflowError
 from .procedure import Procedure
-from .tracking import Tracked
+from .tracking import SharedEvent, Tracked
 
 TRY_AGAIN_LATER: Final = 1013
 """Closes the WebSocket of a client that asks for more than it reads."""
@@ -295,6 +295,11 @@ class Session:
 
     def _event_tail(self, event: Any) -> bytes:
         transformer = self._dispatcher.transformer
+        if isinstance(event, SharedEvent):
+            tail = event.tails.get(transformer.name)
+            if tail is None:
+                tail = event.tails[transformer.name] = tracked_tail(event.id, event.data, transformer)
+            return tail
         if isinstance(event, Tracked):
             return tracked_tail(event.id, event.data, transformer)
         return data_tail(event, transformer)

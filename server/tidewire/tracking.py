@@ -1,7 +1,7 @@
 """Events that a client can resume after."""
 
 import re
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -28,6 +28,26 @@ class Tracked(msgspec.Struct, Generic[T_co], frozen=True):
 
     id: str
     data: T_co
+
+
+class SharedEvent(Tracked[T_co], Generic[T_co], frozen=True, eq=False):
+    """A tracked event for many readers: checked and encoded for the first of them, as it is for all.
+
+    Its data must not change any more.
+    """
+
+    types: list[Any] = msgspec.field(default_factory=list)
+    """What the data was checked against."""
+    tails: dict[str, bytes] = msgspec.field(default_factory=dict)
+    """What ends the frames that carry it, by the name of the transformer."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Tracked):
+            return NotImplemented
+        return (self.id, self.data) == (other.id, other.data)
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.data))
 
 
 def tracked(event_id: str, data: T) -> Tracked[T]:

@@ -57,4 +57,4 @@ def _text_of(entry: Entry) -> tuple[str, type, Any]:
 
 def _joined(last: Entry, field: str, pieces: list[str], size: int) -> Entry:
     event = msgspec.structs.replace(last.event, **{field: "".join(pieces)})
-    return last._replace(event=event, size=size)
+    return msgspec.structs.replace(last, event=event, size=size)

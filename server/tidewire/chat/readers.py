@@ -115,7 +115,7 @@ class Readers:
                         async for entry in entries:
                             if entry.turn_id != place.turn_id:
                                 continue
-                            yield tracked(str(entry.id), entry.event)
+                            yield entry.tracked
                             has_cursor = True
                             if isinstance(entry.event, Complete):
                                 return
@@ -169,7 +169,7 @@ class Readers:
                 try:
                     async with aclosing(_entries(channel, after.number)) as entries:
                         async for entry in entries:
-                            yield tracked(str(entry.id), entry.event)
+                            yield entry.tracked
                 except LogGapError:
                     after = None
                 except LogEndedError as error:

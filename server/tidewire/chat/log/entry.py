@@ -1,7 +1,12 @@
 """An event's place in the log."""
 
 import re
+from functools import cached_property
 from typing import NamedTuple
+
+import msgspec
+
+from tidewire.tracking import SharedEvent
 
 from ..events import MessageEvent
 
@@ -27,7 +32,7 @@ class EventId(NamedTuple):
         return None if match is None else cls(match[1], int(match[2]))
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, dict=True):
     """An event in its place."""
 
     id: EventId
@@ -35,3 +40,8 @@ class Entry(NamedTuple):
     event: MessageEvent
     size: int
     """Characters of its JSON."""
+
+    @cached_property
+    def tracked(self) -> SharedEvent[MessageEvent]:
+        """What readers get; all of them the same."""
+        return SharedEvent(str(self.id), self.event)

@@ -31,7 +31,7 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
     network or a restarted server; later readers get a snapshot."""
     max_size: int = 64 << 20
     """Characters of finished turns, in all conversations together; the oldest are dropped first."""
-    interval: float = 0.01
+    interval: float = 0.02
     """Seconds between two groups, unless something is news: what comes meanwhile is written together."""
     retry_delays: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0)
     """Seconds to wait after each failed write; the last one for all that follow."""
