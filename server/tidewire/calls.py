@@ -125,13 +125,10 @@ async def _checked(procedure: Procedure, events: Any, opened: list[Any]) -> Asyn
                 closing.push_async_callback(close_stream, inner)
         closing.push_async_callback(close_stream, iterator)
         check = procedure.output.check
-        if procedure.timeout is None:
-            async for event in iterator:
-                yield check(event)
-            return
+        timeout = procedure.timeout
         while True:
             try:
-                event = await _within(procedure.timeout, anext(iterator))
+                event = await (anext(iterator) if timeout is None else _within(timeout, anext(iterator)))
             except StopAsyncIteration:
                 return
             yield check(event)

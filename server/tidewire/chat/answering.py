@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
+from typing import Final
 
 import msgspec
 
@@ -37,7 +38,17 @@ from .providers.base import (
 from .recorder import Recorder
 from .store import ToolRuns
 from .tools import Toolbox, ToolContext, result_text
+from .unicode import repaired, without_nul
 from .usage import estimate
+
+MAX_CHARACTERS: Final = 8 << 20
+"""Of what a model may say in one turn, tool calls included; none does, unless it has lost its way."""
+
+MAX_CALLS: Final = 64
+"""Tool calls of one round that are run; the others are refused."""
+
+TOOLS_AT_ONCE: Final = 16
+"""Of one turn."""
 
 
 class AnswerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,12 +99,15 @@ class Answering:
         self._turn_id = turn_id
         self._owner = owner
         self._call_ids: set[str] = set()
+        self._characters = 0
+        self._places = asyncio.Semaphore(TOOLS_AT_ONCE)
 
     async def run(self, messages: Sequence[PromptMessage]) -> None:
         """Answer the prompt `messages`; cancelling closes the provider's stream and stops the tools.
 
         Raises:
-            ProviderError: the provider failed, or called tools that it was not offered.
+            ProviderError: the provider failed, called tools that it was not offered, or did not come to
+                an end.
             StoreError: events, or the ledger of tools, cannot be written.
         """
         so_far = list(messages)
@@ -130,26 +144,42 @@ class Answering:
     def _take(self, reply: "_Reply", delta: Delta) -> None:
         match delta:
             case Text(content):
+                content = self._counted(content)
                 reply.text.append(content)
                 self._emit(TextDelta(content=content))
             case Reasoning(content):
+                content = self._counted(content)
                 reply.unseen_characters += len(content)
                 self._emit(ReasoningDelta(content=content))
             case Refusal(content):
+                content = self._counted(content)
                 reply.unseen_characters += len(content)
                 self._emit(RefusalDelta(content=content))
             case ToolCallBegin(index, wanted_id, name):
-                call = _Call(self._unique(wanted_id), name)
+                name = self._counted(name)
+                call = _Call(self._unique(self._counted(wanted_id)), name)
                 reply.calls.append(call)
                 self._emit(ToolCallStart(tool_call_id=call.id, tool_name=name, index=index))
             case ToolCallArguments(index, piece):
+                piece = self._counted(piece)
                 call = reply.calls[index]
                 call.arguments.append(piece)
                 self._emit(ToolCallDelta(tool_call_id=call.id, args_delta=piece))
             case TokenUsage():
                 reply.usage = delta
             case Finish(reason):
-                self.finish_reason = reason
+                self.finish_reason = None if reason is None else repaired(reason)
+
+    def _counted(self, piece: str) -> str:
+        """A piece of what the model says, as it can be stored.
+
+        Raises:
+            ProviderError: it says too much.
+        """
+        self._characters += len(piece)
+        if self._characters > MAX_CHARACTERS:
+            raise ProviderError("BAD_GATEWAY", "The model does not come to an end.", retryable=True)
+        return without_nul(piece)
 
     def _account(self, reply: "_Reply") -> None:
         usage = reply.cost()
@@ -162,12 +192,15 @@ class Answering:
         """Run the calls of one round at the same time; give their results in the model's order."""
         # The log first: after a crash, a tool that has begun can only be told of where its call is.
         await self._record.caught_up()
-        started = [(request.id, request.name) for request in requests]
+        started = [(request.id, request.name) for request in requests[:MAX_CALLS]]
         await self._tool_runs.start(self._conversation_id, self._turn_id, started)
         names = {tool.name for tool in offered}
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._run_tool(request, names)) for request in requests]
+                tasks = [
+                    group.create_task(self._run_tool(request, names if number < MAX_CALLS else set()))
+                    for number, request in enumerate(requests)
+                ]
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return [task.result() for task in tasks]
@@ -175,7 +208,8 @@ class Answering:
     async def _run_tool(self, request: ToolRequest, offered: set[str]) -> PromptMessage:
         context = ToolContext(self._conversation_id, self._owner, request.id)
         try:
-            outcome = await self._toolbox.run(request, context, offered=offered)
+            async with self._places:
+                outcome = await self._toolbox.run(request, context, offered=offered)
         except asyncio.CancelledError:
             event = self.fold.cut_off(request.id)
             self._record.put_last(event)
@@ -191,6 +225,8 @@ class Answering:
                 duration_ms=outcome.duration_ms,
             )
         )
+        if self._record.is_behind:
+            await self._record.caught_up()
         return PromptMessage(role="tool", content=result_text(outcome.result), tool_call_id=request.id)
 
     def _emit(self, event: MessageEvent) -> None:

@@ -60,13 +60,8 @@ class Readers:
         Raises:
             StoreError: the log cannot be read.
         """
-        async with self._log.channel(conversation_id) as channel:
-            if event_id.epoch != channel.epoch or not 0 < event_id.number <= channel.written:
-                return None
-        entries = await self._store.events.read(conversation_id, event_id.number - 1, limit=1, max_size=1)
-        if not entries or entries[0].id != event_id:
-            return None
-        return Place(entries[0].turn_id, event_id, isinstance(entries[0].event, Complete))
+        entry = await self._entry(conversation_id, event_id)
+        return None if entry is None else Place(entry.turn_id, event_id, isinstance(entry.event, Complete))
 
     async def start_of(self, conversation_id: str, turn_id: str) -> Place:
         """Where to read a turn from its start; in the store if its entries are no longer kept.
@@ -74,8 +69,17 @@ class Readers:
         Raises:
             StoreError: the log cannot be read.
         """
-        before = await self._store.events.before(conversation_id, turn_id)
+        position = await self._log.journal.position(conversation_id)
+        before = await self._log.journal.before(conversation_id, turn_id)
+        if before is None and await self._has_answer_under_way(turn_id):
+            # Another server has just begun it.
+            before = position
         return Place(turn_id, before or EventId(turn_id, 0))
+
+    async def _entry(self, conversation_id: str, event_id: EventId) -> Entry | None:
+        """An entry that is kept, whether this server knows of it already or not."""
+        entries = await self._log.journal.read(conversation_id, event_id.number - 1, limit=1, max_size=1)
+        return entries[0] if entries and entries[0].id == event_id else None
 
     async def answer_so_far(self, answer: Message) -> tuple[Message, EventId]:
         """What another server has written of an answer, and the id of the last event of that.
@@ -83,8 +87,9 @@ class Readers:
         Raises:
             StoreError: the log cannot be read.
         """
-        position = await self._store.events.position(answer.conversation_id)
-        entries = await self._store.events.turn(answer.conversation_id, answer.turn_id)
+        journal = self._log.journal
+        position = await journal.position(answer.conversation_id)
+        entries = await journal.turn(answer.conversation_id, answer.turn_id)
         fold = Fold()
         for entry in entries:
             fold.apply(entry.event)
@@ -127,55 +132,62 @@ class Readers:
             messages = await self._store.messages.turn(place.turn_id)
         except StoreError as error:
             raise _cut_off(has_cursor=has_cursor) from error
+        if any(message.status == "streaming" for message in messages):
+            # Another server writes it, and how it ends nobody knows.
+            raise _cut_off(has_cursor=has_cursor)
         for event in _replay(messages, place.after):
             yield event
+
+    async def _has_answer_under_way(self, turn_id: str) -> bool:
+        return any(message.status == "streaming" for message in await self._store.messages.turn(turn_id))
 
     async def _has_answer(self, turn_id: str) -> bool:
         # Whatever its status: it is stored as ended just before `complete` comes.
         return any(message.role == "assistant" for message in await self._store.messages.turn(turn_id))
 
     async def conversation(
-        self,
-        conversation_id: str,
-        after: EventId | None,
-        picture: Callable[[int], Awaitable[Picture]],
-        *,
-        first: int = SNAPSHOTS,
+        self, conversation_id: str, after: EventId | None, picture: Callable[[int], Awaitable[Picture]]
     ) -> Events:
         """Give every event of a conversation after a place; never ends by itself.
 
-        What is no longer kept after `after`, or None, is given as snapshots of what `picture` shows.
-
-        Args:
-            picture: is told how many messages are wanted.
-            first: how many are if `after` is None.
+        What is no longer kept after `after` is given as snapshots of what `picture` shows, which is told how
+        many messages are wanted. Without `after` it is the newest message, so that there is an id to go on
+        after from the first moment on.
 
         Raises:
             RPCError: SERVICE_UNAVAILABLE, events cannot be stored or read; NOT_FOUND, the conversation
                 was deleted.
         """
-        wanted = first
+        wanted = SNAPSHOTS if after else 1
         async with self._log.channel(conversation_id) as channel:
-            while True:
-                if after is None or after.epoch != channel.epoch or after.number > channel.written:
-                    try:
-                        now = await picture(wanted)
-                    except StoreError as error:
-                        raise _cut_off(has_cursor=True) from error
-                    wanted = SNAPSHOTS
-                    for event in _snapshots(now.messages, now.position):
-                        yield event
-                    after = now.position
-                try:
-                    async with aclosing(_entries(channel, after.number)) as entries:
-                        async for entry in entries:
-                            yield entry.tracked
-                except LogGapError:
+            try:
+                if after is not None and not await self._is_known(channel, after):
                     after = None
-                except LogEndedError as error:
-                    raise RPCError("NOT_FOUND", "The conversation was deleted") from error
-                except (LogFailingError, StoreError) as error:
-                    raise _cut_off(has_cursor=True) from error
+                while True:
+                    if after is None:
+                        now = await picture(wanted)
+                        for event in _snapshots(now.messages, now.position):
+                            yield event
+                        after, wanted = now.position, SNAPSHOTS
+                    try:
+                        async with aclosing(_entries(channel, after.number)) as entries:
+                            async for entry in entries:
+                                yield entry.tracked
+                    except LogGapError:
+                        after = None
+            except LogEndedError as error:
+                raise RPCError("NOT_FOUND", "The conversation was deleted") from error
+            except (LogFailingError, StoreError) as error:
+                raise _cut_off(has_cursor=True) from error
+
+    async def _is_known(self, channel: Channel, event_id: EventId) -> bool:
+        """Whether an id is of this conversation, and not of a time that is still to come."""
+        if event_id.epoch != channel.epoch:
+            return False
+        if event_id.number <= channel.written:
+            return True
+        # Another server may have written it just now.
+        return await self._entry(channel.conversation_id, event_id) is not None
 
 
 async def _entries(channel: Channel, after: int) -> AsyncGenerator[Entry]:
@@ -217,10 +229,10 @@ def _replay(messages: list[Message], after: EventId) -> Iterator[Tracked[Message
 
 
 def _complete(answer: Message) -> Complete:
+    assert answer.status != "streaming"
     return Complete(
         message_id=answer.id,
-        # Only another server can still be writing what this one's log knows nothing of.
-        status="interrupted" if answer.status == "streaming" else answer.status,
+        status=answer.status,
         finish_reason=answer.finish_reason,
         usage=answer.usage,
     )

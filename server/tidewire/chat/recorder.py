@@ -49,6 +49,7 @@ class Recorder:
 
         Raises:
             StoreError: it cannot be.
+            LogGivenUpError: it never can be.
         """
         try:
             await self._channel.until(self._channel.appended)

@@ -21,7 +21,7 @@ from .events import (
     UsageReport,
 )
 from .fold import Fold
-from .log import Written
+from .log import Journal, Written
 from .models import Failure, Message, TextPart, ToolCallPart, Usage
 from .prompt import prompt_messages
 from .providers.base import Prompt
@@ -35,16 +35,18 @@ CRASHED: Final = Failure(
 )
 
 
-async def open_turns(store: Store) -> list[tuple[str, str]]:
+async def open_turns(store: Store, journal: Journal) -> list[tuple[str, str]]:
     """The conversation and turn of every turn that is under way according to the database.
 
     Raises:
         StoreError: the database failed.
     """
-    return sorted({*await store.messages.streaming_turns(), *await store.events.open_turns()})
+    return sorted({*await store.messages.streaming_turns(), *await journal.open_turns()})
 
 
-async def close_turn(store: Store, conversation_id: str, turn_id: str, *, max_history_messages: int) -> None:
+async def close_turn(
+    store: Store, journal: Journal, conversation_id: str, turn_id: str, *, max_history_messages: int
+) -> None:
     """End a turn that nobody works on any more.
 
     What the log holds of its answer becomes the answer, a tool that had begun is reported as cut off, and
@@ -54,7 +56,7 @@ async def close_turn(store: Store, conversation_id: str, turn_id: str, *, max_hi
     Raises:
         StoreError: the database failed.
     """
-    seen = [entry.event for entry in await store.events.turn(conversation_id, turn_id)]
+    seen = [entry.event for entry in await journal.turn(conversation_id, turn_id)]
     messages = await store.messages.turn(turn_id)
     answer = next((message for message in messages if message.role == "assistant"), None)
     ended = any(isinstance(event, Complete) for event in seen)
@@ -63,7 +65,9 @@ async def close_turn(store: Store, conversation_id: str, turn_id: str, *, max_hi
     if answer is None:
         # Another has taken its place; whoever still follows is to stop waiting.
         message_id = next((event.message_id for event in seen if isinstance(event, Start)), turn_id)
-        await _write(store, conversation_id, turn_id, [Complete(message_id=message_id, status="interrupted")])
+        await _write(
+            journal, conversation_id, turn_id, [Complete(message_id=message_id, status="interrupted")]
+        )
         return
     missing: list[MessageEvent] = []
     if not seen:
@@ -81,7 +85,7 @@ async def close_turn(store: Store, conversation_id: str, turn_id: str, *, max_hi
         answer = msgspec.structs.replace(answer, parts=fold.parts, content=fold.content, usage=total(usages))
     if not ended:
         missing.append(_complete(answer))
-        await _write(store, conversation_id, turn_id, missing)
+        await _write(journal, conversation_id, turn_id, missing)
     try:
         await store.messages.save(answer)
     except StoreError:
@@ -181,9 +185,9 @@ def _complete(answer: Message) -> Complete:
     )
 
 
-async def _write(store: Store, conversation_id: str, turn_id: str, events: Sequence[MessageEvent]) -> None:
-    last = (await store.events.position(conversation_id)).number
+async def _write(
+    journal: Journal, conversation_id: str, turn_id: str, events: Sequence[MessageEvent]
+) -> None:
+    last = (await journal.position(conversation_id)).number
     numbered = enumerate(events, last + 1)
-    await store.events.write(
-        [Written.of(conversation_id, number, turn_id, event) for number, event in numbered]
-    )
+    await journal.write([Written.of(conversation_id, number, turn_id, event) for number, event in numbered])

@@ -88,7 +88,7 @@ class ChatServer:
     async def _mind_others(self, log: Log) -> None:
         """Follow what other servers write; once there is none, end what they left under way."""
         async with self.store.servers.alone() as alone:
-            left = await open_turns(self.store) if alone and not log.alone else []
+            left = await open_turns(self.store, log.journal) if alone and not log.alone else []
         if alone and not log.alone:
             await self.store.events.delete_orphans()
             if count := await self.turns.end_abandoned(left):
@@ -107,6 +107,9 @@ class ChatServer:
                 await self._mind_others(log)
             except StoreError as error:
                 logger.warning("Whether there are other servers cannot be told: %s", error)
+            # Whatever it is: without this nobody would end what other servers leave.
+            except Exception as error:
+                logger.error("Whether there are other servers cannot be told", exc_info=error)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -90,6 +90,7 @@ class Turn:
         )
         self._failure: Failure | None = None
         self._stopped_by: str | None = None
+        self._is_cancelled = False
         record.put_last(self._start())
         self._work = asyncio.create_task(self._converse(), name=f"answer {request.answer.id}")
         self._ending = asyncio.create_task(self._end(), name=f"turn {self.id}")
@@ -103,7 +104,9 @@ class Turn:
     def message(self) -> Message:
         """The answer as far as it has come; readers may not have seen all of it yet."""
         fold = self._answering.fold
-        return msgspec.structs.replace(self.request.answer, parts=fold.parts, content=fold.content)
+        return msgspec.structs.replace(
+            self.request.answer, parts=fold.parts, content=fold.content, error=self._failure
+        )
 
     @property
     def start(self) -> EventId:
@@ -135,25 +138,34 @@ class Turn:
         Raises:
             StoreError: it was stopped, but its end cannot be stored yet.
         """
-        stops = self._work.cancel()
+        stops = self._cancel()
         if stops:
             self._stopped_by = self._stopped_by or by
         try:
             async with asyncio.timeout(STORE_PATIENCE):
                 await self.ended()
         except TimeoutError as error:
+            # What does not end may be told once more.
+            self._is_cancelled = False
             raise StoreError("The answer was stopped, but cannot be saved at the moment.") from error
         return stops
 
     async def interrupt(self) -> None:
         """End because the server does, and return when the turn has ended."""
-        self._work.cancel()
+        self._cancel()
         try:
             async with asyncio.timeout(STORE_PATIENCE):
                 await self.ended()
         except TimeoutError:
             self._ending.cancel()
             await asyncio.wait([self._ending])
+
+    def _cancel(self) -> bool:
+        """End the work; False if it has ended. Only once, for a second time would cut its clean-up short."""
+        if not self._is_cancelled and not self._work.done():
+            self._is_cancelled = True
+            self._work.cancel()
+        return not self._work.done()
 
     # ---------- the work
 
@@ -195,6 +207,10 @@ class Turn:
         except asyncio.CancelledError:
             # The server cannot wait any longer.
             logger.error("The end of turn %s is not stored; the next start of the server will", self.id)
+            self._on_end()
+        # Whatever it is: the conversation must not stay busy for ever.
+        except Exception as error:
+            logger.error("The end of turn %s cannot be stored", self.id, exc_info=error)
             self._on_end()
 
     async def _insist(self, store: Callable[[], Awaitable[object]]) -> None:

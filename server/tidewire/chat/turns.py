@@ -1,8 +1,9 @@
 """All turns under way, and who reads them."""
 
 import asyncio
+import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -16,11 +17,28 @@ from .answering import AnswerSettings
 from .events import MessageEvent
 from .log import Channel, EventId, Log
 from .models import Message, TextPart
-from .readers import SNAPSHOTS, Picture, Place, Readers
+from .readers import Picture, Place, Readers
 from .recorder import Recorder
 from .recovery import close_turn
-from .store import ConversationBusyError, ConversationGoneError, DuplicateClientMessageError, MessageGoneError
+from .store import (
+    ConversationBusyError,
+    ConversationGoneError,
+    DuplicateClientMessageError,
+    MessageGoneError,
+    StoreError,
+)
 from .turn import Turn, TurnRequest, TurnServices
+
+logger: Final = logging.getLogger("tidewire.chat")
+
+SNAPSHOTS_SIZE: Final = 16 << 10
+"""Characters of the messages that a reader gets as snapshots at a time, if they are several."""
+
+ENDED_AT_ONCE: Final = 4
+"""Turns that a server that is gone has left; as many as there are connections for reading."""
+
+NOWHERE: Final = EventId("nowhere", 0)
+"""Stands for an id that no log gave out."""
 
 SEARCHED: Final = 100
 """Messages among which a turn is looked for that the log no longer knows."""
@@ -62,30 +80,26 @@ class Turns:
             BadCursorError: as `Messages.page`.
             StoreError: the database failed.
         """
-        async with self._log.channel(conversation_id) as channel:
-            while True:
-                turn = self._active.get(conversation_id)
-                if turn is None:
-                    live, position = None, EventId(channel.epoch, channel.written)
-                else:
-                    live, position = turn.message, turn.position
-                    # Nobody is to see what could still be lost.
-                    await turn.recorded()
-                page = await self._services.store.messages.page(conversation_id, limit=limit, cursor=cursor)
-                # What was read before a turn began or ended does not fit what is true after it.
-                if turn is not self._active.get(conversation_id):
-                    continue
-                # One may also have done both.
-                if turn is None and position.number != channel.written:
-                    continue
-                messages = [live if live and message.id == live.id else message for message in page.items]
-                if turn is None and messages and messages[-1].status == "streaming":
-                    messages[-1], position = await self._readers.answer_so_far(messages[-1])
-                return Picture(messages=messages, next_cursor=page.next_cursor, turn=turn, position=position)
-
-    async def _position(self, conversation_id: str) -> EventId:
-        async with self._log.channel(conversation_id) as channel:
-            return EventId(channel.epoch, channel.written)
+        messages, journal = self._services.store.messages, self._log.journal
+        while True:
+            turn = self._active.get(conversation_id)
+            if turn is None:
+                live, position = None, await journal.position(conversation_id)
+            else:
+                live, position = turn.message, turn.position
+                # Nobody is to see what could still be lost.
+                await turn.recorded()
+            page = await messages.page(conversation_id, limit=limit, cursor=cursor)
+            # What was read before a turn began or ended does not fit what is true after it.
+            if turn is not self._active.get(conversation_id):
+                continue
+            # It may have done both, here or on another server.
+            if turn is None and position != await journal.position(conversation_id):
+                continue
+            shown = [live if live and message.id == live.id else message for message in page.items]
+            if turn is None and shown and shown[-1].status == "streaming":
+                shown[-1], position = await self._readers.answer_so_far(shown[-1])
+            return Picture(messages=shown, next_cursor=page.next_cursor, turn=turn, position=position)
 
     async def stream(
         self, question: Question, last_event_id: str | None
@@ -114,23 +128,20 @@ class Turns:
     ) -> AsyncIterator[Tracked[MessageEvent]]:
         """Give the events of every turn of a conversation, after `last_event_id`, or from now on.
 
-        What is not kept any more after that id is given as snapshots of the newest messages, and so is
-        an answer under way to a reader that comes without an id.
+        What is not kept any more after that id is given as snapshots of the newest messages. A reader that
+        comes without an id gets the newest one.
 
         Raises:
             StoreError: the database failed.
         """
-        after: EventId | None = await self._position(conversation_id)
-        first = SNAPSHOTS
-        if last_event_id is not None:
-            after = EventId.parse(last_event_id)
-        elif conversation_id in self._active:
-            after, first = None, 1
+        after = None if last_event_id is None else EventId.parse(last_event_id) or NOWHERE
 
-        def picture(limit: int) -> Awaitable[Picture]:
-            return self.picture(conversation_id, limit=limit)
+        async def picture(limit: int) -> Picture:
+            messages = self._services.store.messages
+            fitting = await messages.fitting(conversation_id, limit=limit, max_size=SNAPSHOTS_SIZE)
+            return await self.picture(conversation_id, limit=fitting)
 
-        return self._readers.conversation(conversation_id, after, picture, first=first)
+        return self._readers.conversation(conversation_id, after, picture)
 
     async def stop(self, conversation_id: str, by: str) -> bool:
         """Stop the active turn and wait until it has ended; False if there is none.
@@ -151,9 +162,11 @@ class Turns:
 
     async def forget(self, conversation_id: str) -> None:
         """Stop the active turn of a conversation that was deleted, and drop its events."""
-        await self.stop(conversation_id, by="deletion")
-        self._log.forget(conversation_id)
-        await self._services.store.events.delete(conversation_id)
+        try:
+            await self.stop(conversation_id, by="deletion")
+        finally:
+            self._log.forget(conversation_id)
+            await self._log.journal.delete(conversation_id)
 
     async def drain(self, grace: float) -> None:
         """Let turns end by themselves for `grace` seconds, then interrupt what is left."""
@@ -180,14 +193,23 @@ class Turns:
         Raises:
             StoreError: the database failed.
         """
-        count = 0
-        for conversation_id, turn_id in turns:
-            async with self._gate(conversation_id):
+        at_once = asyncio.Semaphore(ENDED_AT_ONCE)
+
+        async def end(conversation_id: str, turn_id: str) -> bool:
+            async with at_once, self._gate(conversation_id):
                 active = self._active.get(conversation_id)
-                if active is None or active.id != turn_id:
+                if active is not None and active.id == turn_id:
+                    return False
+                try:
                     await self._close(conversation_id, turn_id)
-                    count += 1
-        return count
+                except StoreError:
+                    raise
+                # Whatever it is, such as an event of a newer version: all others are to be ended.
+                except Exception as error:
+                    logger.error("Turn %s cannot be ended", turn_id, exc_info=error)
+                return True
+
+        return sum(await asyncio.gather(*(end(*turn) for turn in turns)))
 
     # ---------- which turn
 
@@ -286,7 +308,11 @@ class Turns:
     async def _close(self, conversation_id: str, turn_id: str) -> None:
         services = self._services
         await close_turn(
-            services.store, conversation_id, turn_id, max_history_messages=services.max_history_messages
+            services.store,
+            self._log.journal,
+            conversation_id,
+            turn_id,
+            max_history_messages=services.max_history_messages,
         )
 
     async def _store(self, question: Question) -> tuple[TurnRequest, int]:
@@ -312,7 +338,8 @@ class Turns:
 
         def end() -> None:
             # Before anybody reads `complete`, so that the next message is not a conflict.
-            if self._active.pop(conversation_id, None) is not None:
+            if self._active.get(conversation_id) is turn:
+                del self._active[conversation_id]
                 self._log.leave(channel)
 
         turn = Turn(request, self._services, Recorder(channel, turn_id), end)

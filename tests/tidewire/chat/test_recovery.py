@@ -213,7 +213,9 @@ async def test_a_crash_at_any_event_ends_the_answer_as_far_as_it_had_come(house:
             crashes.append((cut, has_begun, crash))
     saved = await Crash.after(house.store, events[:-1], started=ran, saved=whole)
     # One of them has its `complete`, and only the message does not say so.
-    assert await house.turns.end_abandoned(await open_turns(house.store)) == len(crashes) + 1
+    assert (
+        await house.turns.end_abandoned(await open_turns(house.store, house.store.events)) == len(crashes) + 1
+    )
     for cut, has_begun, crash in crashes:
         log, answer = await check_ended(crash)
         assert log[:cut] == events[:cut]
@@ -232,14 +234,14 @@ async def test_a_crash_at_any_event_ends_the_answer_as_far_as_it_had_come(house:
     assert in_short(log) == in_short(events)
     assert (answer.status, answer.finish_reason, answer.usage) == ("ok", "stop", whole.usage)
     assert len(house.runs) == 2
-    assert await house.turns.end_abandoned(await open_turns(house.store)) == 0
+    assert await house.turns.end_abandoned(await open_turns(house.store, house.store.events)) == 0
 
 
 async def test_ending_what_has_ended_changes_nothing(house: House) -> None:
     crash = await Crash.after(house.store, [START, TextDelta(content="half")])
-    assert await house.turns.end_abandoned(await open_turns(house.store)) == 1
+    assert await house.turns.end_abandoned(await open_turns(house.store, house.store.events)) == 1
     before = await crash.log(), await crash.answer()
-    assert await house.turns.end_abandoned(await open_turns(house.store)) == 0
+    assert await house.turns.end_abandoned(await open_turns(house.store, house.store.events)) == 0
     assert (await crash.log(), await crash.answer()) == before
 
 
@@ -262,8 +264,8 @@ async def test_a_failure_while_ending_is_made_good_by_the_next_start(
     with monkeypatch.context() as broken:
         broken.setattr(getattr(house.store, part), method, fail)
         with pytest.raises(StoreError):
-            await house.turns.end_abandoned(await open_turns(house.store))
-    assert await house.turns.end_abandoned(await open_turns(house.store)) == 1
+            await house.turns.end_abandoned(await open_turns(house.store, house.store.events))
+    assert await house.turns.end_abandoned(await open_turns(house.store, house.store.events)) == 1
     log, answer = await check_ended(crash)
     assert [event.result for event in log if isinstance(event, ToolCallComplete)] == [TOOL_CUT_OFF]
     assert (answer.status, answer.error) == ("interrupted", CRASHED)
@@ -279,7 +281,7 @@ def in_round() -> list[MessageEvent]:
 
 async def test_a_call_that_had_not_begun_is_left_undone(house: House) -> None:
     crash = await Crash.after(house.store, in_round())
-    await house.turns.end_abandoned(await open_turns(house.store))
+    await house.turns.end_abandoned(await open_turns(house.store, house.store.events))
     _, answer = await check_ended(crash)
     assert answer.parts == [
         ToolCallPart(tool_call_id="1", tool_name="add", round=0, args={"a": 1, "b": 2}, done=False)
@@ -303,7 +305,7 @@ async def test_an_end_that_was_said_stays_what_it_was(
 ) -> None:
     usage = UsageReport(input_tokens=1, output_tokens=2, estimated=True)
     crash = await Crash.after(house.store, [START, TextDelta(content="half"), usage, said])
-    await house.turns.end_abandoned(await open_turns(house.store))
+    await house.turns.end_abandoned(await open_turns(house.store, house.store.events))
     log, answer = await check_ended(crash)
     assert in_short(log) == ["Start", "TextDelta", "UsageReport", type(said).__name__, "Complete"]
     assert (answer.status, answer.error, answer.content) == (status, failure, "half")
@@ -318,7 +320,7 @@ async def test_several_open_turns_and_deleted_conversations(house: House) -> Non
         [Written.of(gone.conversation_id, 3, gone.turn_id, TextDelta(content="late"))]
     )
     await house.store.events.delete_orphans()
-    assert await house.turns.end_abandoned(await open_turns(house.store)) == 2
+    assert await house.turns.end_abandoned(await open_turns(house.store, house.store.events)) == 2
     for crash in crashes:
         await check_ended(crash)
     assert await gone.log() == []
@@ -326,7 +328,7 @@ async def test_several_open_turns_and_deleted_conversations(house: House) -> Non
 
 async def test_who_sent_the_message_gets_its_answer_after_the_crash_and_no_other(house: House) -> None:
     crash = await Crash.after(house.store, [START, TextDelta(content="half")])
-    await house.turns.end_abandoned(await open_turns(house.store))
+    await house.turns.end_abandoned(await open_turns(house.store, house.store.events))
     events = await house.play(crash.conversation_id)
     assert events == await crash.log()
     assert house.provider.prompts == []
@@ -334,7 +336,7 @@ async def test_who_sent_the_message_gets_its_answer_after_the_crash_and_no_other
 
 async def test_numbers_go_on_after_a_crash(house: House) -> None:
     crash = await Crash.after(house.store, [START, TextDelta(content="half")])
-    await house.turns.end_abandoned(await open_turns(house.store))
+    await house.turns.end_abandoned(await open_turns(house.store, house.store.events))
     log = await crash.log()
     question = Question(
         owner="ann",

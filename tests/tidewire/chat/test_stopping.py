@@ -347,7 +347,7 @@ async def test_what_a_server_could_not_store_before_its_end_the_next_one_ends(
         await asyncio.gather(reading, return_exceptions=True)
         await house.log.close()
     next_one = House(house.store, house.provider, house.conversation_id)
-    assert await next_one.turns.end_abandoned(await open_turns(next_one.store)) == 1
+    assert await next_one.turns.end_abandoned(await open_turns(next_one.store, next_one.store.events)) == 1
     await next_one.log.own()
     next_one.log.start()
     _, answer = await next_one.messages()
@@ -380,6 +380,6 @@ async def test_an_upstream_that_does_not_close_does_not_keep_the_server_from_end
         await house.turns.drain(0)
     assert house.turns.active(house.conversation_id) is None
     assert [message.status for message in await house.messages()] == ["ok", "streaming"]
-    assert await house.turns.end_abandoned(await open_turns(house.store)) == 1
+    assert await house.turns.end_abandoned(await open_turns(house.store, house.store.events)) == 1
     assert (await house.messages())[-1].content == "half "
     closing.set()

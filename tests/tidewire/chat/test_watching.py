@@ -75,7 +75,12 @@ async def test_who_watches_sees_every_turn_from_now_on_with_the_ids_of_its_sende
     await house.ask("before")
     watchers = [await watching(house, turns=2) for _ in range(2)]
     sent = [*await house.ask("first"), *await house.ask("second")]
-    assert [await watcher for watcher in watchers] == [sent, sent]
+    for watcher in watchers:
+        newest, *rest = await watcher
+        # The newest message, which gives an id to go on after from the first moment on.
+        assert isinstance(newest.data, Snapshot)
+        assert (newest.data.message.content, newest.id) == ("zero", newest.data.up_to)
+        assert rest == sent
 
 
 async def test_an_answer_under_way_comes_first_as_a_snapshot(house: House) -> None:

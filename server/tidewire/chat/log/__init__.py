@@ -1,6 +1,6 @@
 """The events of each conversation, numbered and durable, for readers that follow and come back."""
 
-from .channel import Channel, LogEndedError, LogFailingError, LogGapError
+from .channel import Channel, LogEndedError, LogFailingError, LogGapError, LogGivenUpError
 from .entry import Entry, EventId
 from .journal import Journal, Kept, Written
 from .log import Log, LogLimits
@@ -15,6 +15,7 @@ __all__ = [
     "LogEndedError",
     "LogFailingError",
     "LogGapError",
+    "LogGivenUpError",
     "LogLimits",
     "Written",
 ]

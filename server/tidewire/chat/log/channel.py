@@ -16,13 +16,13 @@ TAIL: Final = 256
 TAIL_SIZE: Final = 128 << 10
 """Characters of the same; the results of tools can be large."""
 
-PAGE: Final = 500
+PAGE: Final = 250
 """Entries that a reader far behind takes from the journal at a time."""
 
-PAGE_SIZE: Final = 256 << 10
-"""Characters of the same: with what waits for its socket, that is the most that a reader costs."""
+PAGE_SIZE: Final = 16 << 10
+"""Characters of the same: what a reader costs beside what waits for its socket."""
 
-MAX_PENDING: Final = 1 << 20
+MAX_PENDING: Final = 128 << 10
 """Characters that may wait to be written before a writer has to wait."""
 
 
@@ -32,6 +32,10 @@ class LogGapError(Exception):
 
 class LogEndedError(Exception):
     """There will be no more entries: the conversation was deleted."""
+
+
+class LogGivenUpError(Exception):
+    """Another server has written in the place of entries, so that they never can be."""
 
 
 class LogFailingError(Exception):
@@ -69,7 +73,7 @@ class Channel:
         self.failure: Exception | None = None
         """Why the last write failed, until one succeeds."""
         self.given_up: bool = False
-        """Whether another server has written in its place, so that nothing of it can be written."""
+        """Whether nothing of what is pending can ever be written."""
         self._journal = journal
         self._wake = wake
         self._patience = patience
@@ -118,6 +122,7 @@ class Channel:
 
         Raises:
             LogFailingError: it cannot be, and has been tried for a while.
+            LogGivenUpError: it never can be.
         """
         while self.written < number:
             self._check_patience()
@@ -177,6 +182,11 @@ class Channel:
         self._ended = True
         self._move()
 
+    def give_up(self) -> None:
+        """Say that another server has written in the place of what is pending."""
+        self.given_up = True
+        self._move()
+
     def others_wrote(self, number: int) -> None:
         """Say that another server has written up to a number, and this one writes nothing here."""
         if self.appended == self.written < number:
@@ -223,6 +233,8 @@ class Channel:
         return entries
 
     def _check_patience(self) -> None:
+        if self.given_up:
+            raise LogGivenUpError
         if self.failure is None:
             return
         if asyncio.get_running_loop().time() - self._failing_since >= self._patience:

@@ -72,6 +72,18 @@ class Journal(Protocol):
         """Where a turn begins: the id before its first entry; None if that is no longer kept."""
         ...
 
+    async def turn(self, conversation_id: str, turn_id: str) -> list[Entry]:
+        """All entries of a turn that are still kept, in order."""
+        ...
+
+    async def open_turns(self) -> list[tuple[str, str]]:
+        """The conversation and turn of every turn whose entries do not end with its `complete`."""
+        ...
+
+    async def delete(self, conversation_id: str) -> None:
+        """Forget a conversation that was deleted."""
+        ...
+
     async def kept(self) -> list[Kept]:
         """All finished turns with entries, the oldest of a conversation first."""
         ...

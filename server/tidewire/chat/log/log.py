@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
+from itertools import takewhile
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -18,6 +19,9 @@ logger: Final = logging.getLogger("tidewire.chat.log")
 MAX_GROUP: Final = 5_000
 """Entries written in one transaction; one of this size takes about a twentieth of a second."""
 
+
+TRIMMED_AT_ONCE: Final = 20
+"""Turns whose entries are deleted in one transaction, which takes some ten milliseconds."""
 
 MAX_RECONCILED: Final = 1 << 20
 """Characters of a channel's entries that are compared with what is kept, after a failed write."""
@@ -52,9 +56,9 @@ class Log:
     """
 
     def __init__(self, journal: Journal, limits: LogLimits | None = None) -> None:
-        self.alone: bool | None = None
-        """Whether no other server writes into the journal; None until somebody says."""
-        self._journal = journal
+        self.journal: Journal = journal
+        """What keeps the entries."""
+        self._alone: bool | None = None
         self._limits = limits or LogLimits()
         self._channels: dict[str, Channel] = {}
         self._gates: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -67,6 +71,11 @@ class Log:
         self._kept_size = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._refreshing: asyncio.Task[None] | None = None
+
+    @property
+    def alone(self) -> bool | None:
+        """Whether no other server writes into the journal; None until `own` or `share` said so."""
+        return self._alone
 
     def start(self) -> None:
         """Begin to write, and to forget; `own` or `share` says how to read."""
@@ -81,19 +90,19 @@ class Log:
         Raises:
             StoreError: the journal cannot be read.
         """
-        self.alone = True
+        self._alone = True
         if self._refreshing is not None:
             self._refreshing.cancel()
             self._refreshing = None
         await self.refresh(self._channels)
         already = {(turn.conversation_id, turn.last) for _, turn in self._kept}
-        for turn in await self._journal.kept():
+        for turn in await self.journal.kept():
             if (turn.conversation_id, turn.last) not in already:
                 self._keep(turn)
 
     def share(self) -> None:
         """Look from now on also for what other servers write."""
-        self.alone = False
+        self._alone = False
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh_often(), name="log refresher")
 
@@ -150,9 +159,9 @@ class Log:
             self.leave(channel)
 
     async def _open(self, conversation_id: str) -> Channel:
-        position = await self._journal.position(conversation_id)
+        position = await self.journal.position(conversation_id)
         channel = Channel(
-            conversation_id, position, self._journal, wake=self._wake, patience=self._limits.patience
+            conversation_id, position, self.journal, wake=self._wake, patience=self._limits.patience
         )
         self._channels[conversation_id] = channel
         return channel
@@ -170,7 +179,7 @@ class Log:
         known = [each for each in conversation_ids if each in self._channels]
         if not known:
             return
-        for conversation_id, number in (await self._journal.positions(known)).items():
+        for conversation_id, number in (await self.journal.positions(known)).items():
             if channel := self._channels.get(conversation_id):
                 channel.others_wrote(number)
 
@@ -233,7 +242,7 @@ class Log:
             counts[channel] = len(pending)
             group += pending
         try:
-            await self._journal.write(group)
+            await self.journal.write(group)
         # Whatever it is: entries that are not written are not shown, and turns have to hear of it.
         except Exception as error:
             # Where from is told once, not every second: a traceback of the database's has 150 lines.
@@ -266,19 +275,20 @@ class Log:
         for channel in list(self._waiting):
             try:
                 pending = channel.pending
-                found = await self._journal.read(
+                found = await self.journal.read(
                     channel.conversation_id, channel.written, limit=len(pending), max_size=MAX_RECONCILED
                 )
             # Whatever it is: the next attempt to write tells more.
             except Exception:
                 return
-            own = sum(entry == mine for entry, mine in zip(found, channel.pending_entries, strict=False))
+            pairs = zip(found, channel.pending_entries, strict=False)
+            own = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
             if own:
                 self._publish(channel, own)
             if own < len(found):
                 logger.error("Another server writes in conversation %s", channel.conversation_id)
                 self._waiting.pop(channel, None)
-                channel.given_up = True
+                channel.give_up()
 
     # ---------- forgetting
 
@@ -299,10 +309,15 @@ class Log:
             _, turn = self._kept.popleft()
             self._kept_size -= turn.size
             due.append(turn)
-        if not due:
-            return
-        try:
-            await self._journal.trim(due)
-        # Whatever it is: the log goes on, and the next start finds them again.
-        except Exception as error:
-            logger.warning("Old events could not be deleted, and will be at the next start: %s", error)
+        # In pieces: who appends waits for one of them, and not for all that a restart made due at once.
+        while due:
+            piece, due = due[:TRIMMED_AT_ONCE], due[TRIMMED_AT_ONCE:]
+            try:
+                await self.journal.trim(piece)
+            # Whatever it is: the log goes on, and the next look finds them again.
+            except Exception as error:
+                logger.warning("Old events could not be deleted yet: %s", error)
+                now = asyncio.get_running_loop().time() - self._limits.retention
+                self._kept.extendleft((now, turn) for turn in reversed([*piece, *due]))
+                self._kept_size += sum(turn.size for turn in [*piece, *due])
+                return

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 import aiosqlite
 from sqlalchemy import AsyncAdaptedQueuePool, Connection, Table, event, insert
 from sqlalchemy.engine import URL, AdaptedConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from .appender import CAN_APPEND, Appender
@@ -161,6 +161,9 @@ class Database:
             raise StoreError("The database is closed.")
         try:
             return await work()
+        except DataError:
+            # Not the database's fault, and no better the next time.
+            raise
         except (DBAPIError, sqlite3.Error, OSError) as error:
             raise StoreError("The database is busy or unavailable.") from error
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import Connection, bindparam, case, delete, func, select, update
 
 from ..events import MessageEvent
 from ..log.entry import Entry, EventId
@@ -166,13 +166,21 @@ def _open_turns(connection: Connection) -> list[tuple[str, str]]:
 
 
 def _trim(connection: Connection, turns: Sequence[Kept]) -> None:
-    for turn in turns:
-        connection.execute(delete(events).where(_of(turn.conversation_id), events.c.number <= turn.last))
-        connection.execute(
-            update(conversations)
-            .where(conversations.c.id == turn.conversation_id, conversations.c.last_event < turn.last)
-            .values(last_event=turn.last)
-        )
+    # Of each conversation the newest one says it all.
+    last = {turn.conversation_id: turn.last for turn in sorted(turns, key=lambda turn: turn.last)}
+    rows = [{"of": conversation_id, "upto": number} for conversation_id, number in last.items()]
+    connection.execute(
+        delete(events).where(
+            events.c.conversation_id == bindparam("of"), events.c.number <= bindparam("upto")
+        ),
+        rows,
+    )
+    connection.execute(
+        update(conversations)
+        .where(conversations.c.id == bindparam("of"), conversations.c.last_event < bindparam("upto"))
+        .values(last_event=bindparam("upto")),
+        rows,
+    )
 
 
 def _delete(connection: Connection, conversation_id: str) -> None:

@@ -1,11 +1,12 @@
 """Messages in the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import accumulate
 from typing import Annotated, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
 
 from ..models import Message, TextPart
 from .database import Database
@@ -94,6 +95,10 @@ class Messages:
         kept = found[1:]
         return Page(items=[message for _, message in kept], next_cursor=encode_cursor(kept[0][0]))
 
+    async def fitting(self, conversation_id: str, *, limit: int, max_size: int) -> int:
+        """How many of the newest `limit` messages have `max_size` characters together; one at least."""
+        return await self._database.read(_fitting, conversation_id, limit, max_size)
+
     async def history(self, conversation_id: str, *, limit: int) -> list[Message]:
         """The newest `limit` messages, oldest first, whatever their status."""
         found = await self._database.read(_all, _newest(conversation_id, limit, None))
@@ -113,6 +118,16 @@ def _newest(conversation_id: str, limit: int, before: int | None) -> Select[Any]
     if before is not None:
         query = query.where(messages.c.seq < before)
     return query.order_by(messages.c.seq.desc()).limit(limit)
+
+
+def _fitting(connection: Connection, conversation_id: str, limit: int, max_size: int) -> int:
+    newest = (
+        select(func.length(messages.c.parts))
+        .where(messages.c.conversation_id == conversation_id)
+        .order_by(messages.c.seq.desc())
+    )
+    sizes: Iterable[int] = connection.scalars(newest.limit(limit))
+    return max(1, sum(size <= max_size for size in accumulate(sizes)))
 
 
 def _message(row: RowMapping) -> tuple[int, Message]:

@@ -80,9 +80,9 @@ class FileServers:
     async def leave(self) -> None:
         """See `Servers`."""
         if self._here.is_locked:
+            self._here.release()
             with suppress(OSError):
                 self._own.unlink(missing_ok=True)
-            self._here.release()
 
     async def _begin_counting(self) -> None:
         loop = asyncio.get_running_loop()
@@ -112,9 +112,10 @@ def _is_held(path: Path) -> bool:
         lock.acquire(blocking=False)
     except Timeout:
         return True
+    lock.release()
+    # After that, for Windows deletes no file that is open; nobody comes while servers are counted.
     with suppress(OSError):
         path.unlink(missing_ok=True)
-    lock.release()
     return False
 
 
@@ -155,6 +156,7 @@ class PostgreSQLServers:
         if self._connection is None:
             self._connection = await self._engine.connect()
             await self._connection.execution_options(isolation_level="AUTOCOMMIT")
+            await self._connection.execute(text(f"SET lock_timeout = '{COUNTING_PATIENCE:g}s'"))
             await self._connection.execute(select(func.pg_advisory_lock_shared(HERE)))
         return self._connection
 
