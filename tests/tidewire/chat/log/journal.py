@@ -87,6 +87,15 @@ class MemoryJournal:
     async def before(self, conversation_id: str, turn_id: str) -> EventId | None:
         raise NotImplementedError
 
+    async def turn(self, conversation_id: str, turn_id: str) -> list[Entry]:
+        raise NotImplementedError
+
+    async def open_turns(self) -> list[tuple[str, str]]:
+        raise NotImplementedError
+
+    async def delete(self, conversation_id: str) -> None:
+        raise NotImplementedError
+
     async def kept(self) -> list[Kept]:
         self._fail_if_told()
         found: list[Kept] = []
