@@ -21,11 +21,6 @@ ROUNDS: Final = 5
 STREAM: Final = "conversations.streamMessage"
 
 
-class _Data(msgspec.Struct):
-    id: str = ""
-    data: dict[str, Any] = {}
-
-
 class _Result(msgspec.Struct):
     type: str
     data: Any = None
