@@ -55,6 +55,17 @@ def seconds() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def begin_to_add(client: StockClient, input: str) -> asyncio.Task[object]:
+    """Call a mutation that is held, and wait until the server has it.
+
+    What crosses `reconnect` on the wire would be lost to 11.18.
+    """
+    adding = asyncio.create_task(client.mutate("add", input))
+    # In a task as well, or it would be sent first.
+    assert await asyncio.create_task(client.query("ping")) == "pong"
+    return adding
+
+
 @pytest.mark.parametrize(
     ("runner", "number"), [("tidewire", SIGTERM), ("uvicorn", SIGINT)], indirect=["runner"]
 )
@@ -220,8 +231,7 @@ async def test_stock_clients_lose_nothing_when_the_server_is_restarted(version: 
         client.subscribe("count") as subscription,
     ):
         numbers = [(await anext(subscription))["data"] for _ in range(3)]
-        adding = asyncio.create_task(client.mutate("add", "once"))
-        assert await client.query("ping") == "pong"
+        adding = await begin_to_add(client, "once")
         server.kill()
         await post(server, "release", "once")
         assert await adding == "once"
@@ -247,8 +257,7 @@ async def test_stock_clients_move_to_a_new_server_without_a_pause(version: Clien
         client.subscribe("count") as subscription,
     ):
         numbers = [(await anext(subscription))["data"] for _ in range(3)]
-        adding = asyncio.create_task(client.mutate("add", "once"))
-        assert await client.query("ping") == "pong"
+        adding = await begin_to_add(client, "once")
         door.server = new
         old.kill()
         await post(old, "release", "once")
