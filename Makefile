@@ -21,8 +21,10 @@ help: ## List the targets
 run: $(SERVER) ## Serve the chat server on PORT (default 8000)
 	@exec $(BIN)/tidewire serve
 
+# Most tests wait for processes of their own, so two run at once on the smallest of machines; the tests
+# of a file stay together, as they share a server.
 test: $(DEV) $(NODE) ## Run all tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov --cov-report=
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage report --include='protocol/*' --fail-under=95
 
