@@ -44,6 +44,9 @@ from .usage import estimate
 MAX_CHARACTERS: Final = 8 << 20
 """Of what a model may say in one turn, tool calls included; none does, unless it has lost its way."""
 
+DELTAS_AT_A_TIME: Final = 16
+"""That one turn takes before others have their turn: half a millisecond's worth."""
+
 MAX_CALLS: Final = 64
 """Tool calls of one round that are run; the others are refused."""
 
@@ -100,6 +103,7 @@ class Answering:
         self._owner = owner
         self._call_ids: set[str] = set()
         self._characters = 0
+        self._deltas = 0
         self._places = asyncio.Semaphore(TOOLS_AT_ONCE)
 
     async def run(self, messages: Sequence[PromptMessage]) -> None:
@@ -135,8 +139,12 @@ class Answering:
             async with aclosing(self._provider.stream(prompt)) as deltas:
                 async for delta in deltas:
                     self._take(reply, delta)
+                    self._deltas += 1
                     if self._record.is_behind:
                         await self._record.caught_up()
+                    elif self._deltas % DELTAS_AT_A_TIME == 0:
+                        # What is buffered comes without a pause, and others wait for theirs.
+                        await asyncio.sleep(0)
         finally:
             self._account(reply)
         return reply.as_message()

@@ -31,8 +31,6 @@ from .request import completion_request
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 
-# Bytes of a piece of the body; who answers as fast as people read sends a hundred or two.
-BACKLOG_BYTES: Final = 2048
 _MAX_DETAIL_CHARACTERS: Final = 1000
 # How long the end of the body may take after `[DONE]`; only a fully read connection is used again.
 _SETTLE_SECONDS: Final = 0.05
@@ -108,9 +106,6 @@ class OpenAIProvider:
                 pieces = response.iter_bytes()
                 try:
                     async for piece in pieces:
-                        if len(piece) >= BACKLOG_BYTES:
-                            # More is there at once: let others have their turn.
-                            await asyncio.sleep(0)
                         for event in body.feed(piece):
                             for delta in answer.take(event):
                                 yield delta
