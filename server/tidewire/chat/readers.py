@@ -11,7 +11,16 @@ from tidewire import ErrorCode, RPCError, Tracked, tracked
 from .coalescing import coalesced
 from .events import Complete, MessageEvent, Snapshot
 from .fold import Fold
-from .log import Channel, Entry, EventId, Log, LogEndedError, LogFailingError, LogGapError
+from .log import (
+    Channel,
+    Entry,
+    EventId,
+    Log,
+    LogEndedError,
+    LogFailingError,
+    LogGapError,
+    LogGivenUpError,
+)
 from .models import Message
 from .store import Store, StoreError
 from .turn import Turn
@@ -126,7 +135,7 @@ class Readers:
                                 return
                 except (LogGapError, LogEndedError):
                     place = Place(place.turn_id, EventId(place.turn_id, 0))
-                except (LogFailingError, StoreError) as error:
+                except (LogFailingError, LogGivenUpError, StoreError) as error:
                     raise _cut_off(has_cursor=has_cursor) from error
         try:
             messages = await self._store.messages.turn(place.turn_id)
@@ -177,7 +186,7 @@ class Readers:
                         after = None
             except LogEndedError as error:
                 raise RPCError("NOT_FOUND", "The conversation was deleted") from error
-            except (LogFailingError, StoreError) as error:
+            except (LogFailingError, LogGivenUpError, StoreError) as error:
                 raise _cut_off(has_cursor=True) from error
 
     async def _is_known(self, channel: Channel, event_id: EventId) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.tidewire.chat.house import House, read
+from tests.tidewire.chat.house import House, read, said
 from tests.tidewire.chat.scripted import (
     STOP,
     USAGE,
@@ -17,9 +17,9 @@ from tests.tidewire.chat.scripted import (
     calls,
     text,
 )
-from tidewire import Tracked
+from tidewire import RPCError, Tracked
 from tidewire.chat import turn as turn_module
-from tidewire.chat.events import Complete, Error, MessageEvent, Stopped, ToolCallComplete
+from tidewire.chat.events import Complete, Error, MessageEvent, Stopped, TextDelta, ToolCallComplete
 from tidewire.chat.fold import TOOL_CUT_OFF, Fold
 from tidewire.chat.log import LogLimits
 from tidewire.chat.models import Message, ReasoningPart, TextPart, ToolCallPart
@@ -383,3 +383,67 @@ async def test_an_upstream_that_does_not_close_does_not_keep_the_server_from_end
     assert await house.turns.end_abandoned(await open_turns(house.store, house.store.events)) == 1
     assert (await house.messages())[-1].content == "half "
     closing.set()
+
+
+@pytest.mark.parametrize("again", ["stop", "drain"])
+async def test_being_told_twice_to_end_does_not_cut_the_clean_up_short(
+    house: House, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    waiting, cleaning, clean = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    cleaned: list[bool] = []
+
+    async def stream(_: Prompt) -> AsyncGenerator[Delta, None]:
+        yield Text("half ")
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            await clean.wait()
+            cleaned.append(True)
+
+    monkeypatch.setattr(house.provider, "stream", stream)
+    sender = await house.send()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await waiting.wait()
+        first = asyncio.create_task(house.turns.stop(house.conversation_id, by="ann"))
+        await cleaning.wait()
+        second = asyncio.create_task(
+            house.turns.stop(house.conversation_id, by="bob") if again == "stop" else house.turns.drain(0)
+        )
+        for _ in range(5):
+            await asyncio.sleep(0)
+        clean.set()
+        await asyncio.gather(first, second)
+    assert cleaned == [True]
+    events = await read(sender)
+    assert events[-2].data == Stopped(by="ann")
+    check_whole(events, (await house.messages())[-1])
+
+
+async def test_a_turn_that_another_server_has_ended_ends_and_the_next_one_begins(house: House) -> None:
+    """As after a pause so long that it did not count any more."""
+    gate = asyncio.Event()
+    house.provider.script([Text("one "), gate, *text("two")], text("three"))
+    sender = await house.at_gate()
+    turn = house.turns.active(house.conversation_id)
+    assert turn is not None
+    seen = [await anext(sender) for _ in range(2)]
+    assert seen[-1].data == TextDelta(content="one ")
+    reading = asyncio.create_task(read(sender))
+    other = House(house.store, house.provider, house.conversation_id)
+    assert await other.turns.end_abandoned([(house.conversation_id, turn.id)]) == 1
+    gate.set()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await turn.ended()
+    assert house.turns.active(house.conversation_id) is None
+    with pytest.raises(RPCError) as caught:
+        await reading
+    assert caught.value.code == "SERVICE_UNAVAILABLE"
+    rest = await house.ask(after=seen[-1].id)
+    _, answer = await house.messages()
+    check_whole([*seen, *rest], answer)
+    assert (answer.status, answer.content) == ("interrupted", "one ")
+    events = await house.ask("Next")
+    check_whole(events, (await house.messages())[-1])
+    assert said(events) == "three"

@@ -22,7 +22,7 @@ PAGE: Final = 250
 PAGE_SIZE: Final = 16 << 10
 """Characters of the same: what a reader costs beside what waits for its socket."""
 
-MAX_PENDING: Final = 128 << 10
+MAX_PENDING: Final = 16 << 10
 """Characters that may wait to be written before a writer has to wait."""
 
 
@@ -133,11 +133,6 @@ class Channel:
         """What is to be written next."""
         return [written for _, written in self._pending]
 
-    @property
-    def pending_entries(self) -> list[Entry]:
-        """The same, as readers will see it."""
-        return [entry for entry, _ in self._pending]
-
     def publish(self, count: int) -> list[Kept]:
         """Say that the first `count` pending entries are written; gives the turns that ended with them."""
         published, self._pending = self._pending[:count], self._pending[count:]
@@ -210,6 +205,7 @@ class Channel:
             LogGapError: entries in between are no longer kept.
             LogEndedError: there will be no more.
             LogFailingError: new ones cannot be written, and readers have been patient.
+            LogGivenUpError: new ones never can be.
             StoreError: entries cannot be read.
         """
         number = after

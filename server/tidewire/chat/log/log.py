@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from .channel import Channel, LogFailingError
+from .entry import Entry
 from .journal import Journal, Kept, Written
 
 logger: Final = logging.getLogger("tidewire.chat.log")
@@ -167,7 +168,8 @@ class Log:
         return channel
 
     def _drop_idle(self, channel: Channel) -> None:
-        if channel.users == 0 and channel.written == channel.appended:
+        # Not if it was given up, and another has its place.
+        if channel.users == 0 and channel.written == channel.appended and not channel.given_up:
             self._channels.pop(channel.conversation_id, None)
 
     async def refresh(self, conversation_ids: Iterable[str]) -> None:
@@ -241,6 +243,9 @@ class Log:
                 break
             counts[channel] = len(pending)
             group += pending
+        # All of it was found to be written already, or given up.
+        if not group:
+            return True
         try:
             await self.journal.write(group)
         # Whatever it is: entries that are not written are not shown, and turns have to hear of it.
@@ -281,13 +286,15 @@ class Log:
             # Whatever it is: the next attempt to write tells more.
             except Exception:
                 return
-            pairs = zip(found, channel.pending_entries, strict=False)
-            own = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            pairs = zip(found, pending, strict=False)
+            own = sum(1 for _ in takewhile(lambda pair: _is_written(*pair), pairs))
             if own:
                 self._publish(channel, own)
             if own < len(found):
                 logger.error("Another server writes in conversation %s", channel.conversation_id)
                 self._waiting.pop(channel, None)
+                # Who comes next gets one that begins after what the other server has written.
+                self._channels.pop(channel.conversation_id, None)
                 channel.give_up()
 
     # ---------- forgetting
@@ -321,3 +328,8 @@ class Log:
                 self._kept.extendleft((now, turn) for turn in reversed([*piece, *due]))
                 self._kept_size += sum(turn.size for turn in [*piece, *due])
                 return
+
+
+def _is_written(entry: Entry, written: Written) -> bool:
+    """Whether an entry that is kept is this one; by its JSON, which may have made a list of a tuple."""
+    return Written.of(written.conversation_id, entry.id.number, entry.turn_id, entry.event) == written

@@ -2,17 +2,37 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from math import inf
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tidewire.chat.log import journal as journal_module
-from tests.tidewire.chat.log.journal import MemoryJournal, add, complete, turn_of_the_loop, until, word
+from tests.tidewire.chat.log.journal import (
+    UNAVAILABLE,
+    MemoryJournal,
+    add,
+    complete,
+    turn_of_the_loop,
+    until,
+    word,
+)
 from tests.tidewire.chat.scripted import WAIT_SECONDS
-from tidewire.chat.log import Channel, Log, LogEndedError, LogGapError, LogLimits, Written
+from tidewire.chat.events import ToolCallComplete
+from tidewire.chat.log import (
+    Channel,
+    Kept,
+    Log,
+    LogEndedError,
+    LogGapError,
+    LogGivenUpError,
+    LogLimits,
+    Written,
+)
 from tidewire.chat.log import channel as channel_module
 from tidewire.chat.log import log as log_module
 from tidewire.chat.store import StoreError
@@ -246,6 +266,45 @@ async def test_who_follows_a_forgotten_conversation_reads_to_its_end(log: Log) -
                 await anext(lists)
 
 
+async def test_who_waits_in_a_channel_that_is_given_up_is_told_and_the_next_gets_another(
+    log: Log, journal: MemoryJournal
+) -> None:
+    async with log.channel("c") as channel:
+        journal.failing_writes = 1
+        journal.keep([Written.of("c", 1, "another turn", word("theirs"))])
+        add(channel, "a")
+        with pytest.raises(LogGivenUpError):
+            await written(channel)
+        async with aclosing(channel.follow(0)) as lists:
+            with pytest.raises(LogGivenUpError):
+                await anext(lists)
+        async with log.channel("c") as fresh:
+            assert fresh is not channel
+            add(fresh, "b")
+            await written(fresh)
+            async with aclosing(fresh.follow(0)) as lists:
+                assert [entry.event for entry in await anext(lists)] == [word("theirs"), word("b")]
+            # Whoever leaves the old one does not take the new one along.
+            held = await log.join("c")
+            assert held is fresh
+    assert kept(journal) == [1, 2]
+
+
+async def test_what_was_written_although_the_write_failed_is_known_whatever_json_makes_of_it(
+    log: Log, journal: MemoryJournal
+) -> None:
+    odd = ToolCallComplete(
+        tool_call_id="1", tool_name="f", args={"a": (1,)}, result=inf, is_error=False, duration_ms=0
+    )
+    async with log.channel("c") as channel:
+        journal.failing_writes = 1
+        channel.append("turn", odd)
+        journal.keep(channel.pending)
+        await written(channel)
+        await end(channel)
+    assert kept(journal) == [1, 2]
+
+
 # ---------- closing
 
 
@@ -365,6 +424,92 @@ async def test_what_cannot_be_forgotten_does_not_stop_the_log(
         await log.trim()
         assert kept(journal) == []
     await log.close()
+
+
+class OneAtATime(MemoryJournal):
+    """Trims and writes in the order in which they came, as a file does, and notes which."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[int | str] = []
+        """The number of turns of each trim, and writes between them."""
+        self.trimming = asyncio.Event()
+        self.failing_trims: set[int] = set()
+        """Which trims fail, counted from 0 together with the writes."""
+        self._turn = asyncio.Lock()
+
+    async def write(self, entries: Sequence[Written]) -> None:
+        async with self._turn:
+            await super().write(entries)
+            self.done.append("write")
+
+    async def trim(self, turns: Sequence[Kept]) -> None:
+        async with self._turn:
+            self.trimming.set()
+            await turn_of_the_loop(5)
+            if len(self.done) in self.failing_trims:
+                self.failing_trims.clear()
+                raise UNAVAILABLE
+            await super().trim(turns)
+            self.done.append(len(turns))
+
+    def keep_turns(self, count: int) -> None:
+        """One short turn in each of so many conversations, all of one size."""
+        for number in range(count):
+            self.keep([Written.of(f"turn {number:03}", 1, "turn", complete())])
+
+    @property
+    def conversations(self) -> list[str]:
+        return sorted(name for name, entries in self.entries.items() if entries)
+
+
+@asynccontextmanager
+async def forgetful(journal: OneAtATime, **limits: float) -> AsyncGenerator[Log]:
+    log = Log(journal, msgspec.structs.replace(PATIENT, **limits))
+    await log.own()
+    log.start()
+    yield log
+    async with asyncio.timeout(WAIT_SECONDS):
+        await log.close()
+
+
+async def test_what_a_restart_makes_due_at_once_is_forgotten_in_pieces_and_who_writes_comes_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_module, "TRIMMED_AT_ONCE", 4, raising=False)
+    journal = OneAtATime()
+    journal.keep_turns(10)
+    async with forgetful(journal, retention=0) as log, log.channel("c") as channel:
+        trimming = asyncio.create_task(log.trim())
+        await journal.trimming.wait()
+        add(channel, "a")
+        await written(channel)
+        assert journal.done == [4, "write"]
+        await trimming
+    assert journal.done == [4, "write", 4, 2]
+    assert journal.conversations == ["c"]
+
+
+async def test_what_could_not_be_forgotten_is_the_next_time_and_still_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_module, "TRIMMED_AT_ONCE", 4, raising=False)
+    journal = OneAtATime()
+    journal.keep_turns(15)
+    size = journal.entries["turn 000"][0].size
+    async with forgetful(journal, max_size=5 * size) as log:
+        journal.failing_trims = {1}
+        await log.trim()
+        assert journal.done == [4]
+        await log.trim()
+        assert journal.done == [4, 4, 2]
+        newest = [f"turn {number:03}" for number in range(10, 15)]
+        assert journal.conversations == newest
+        async with log.channel("turn 015") as channel:
+            await end(channel)
+        await log.trim()
+        assert journal.done == [4, 4, 2, "write", 1]
+        assert journal.conversations == [*newest[1:], "turn 015"]
 
 
 async def test_a_journal_that_cannot_be_read_at_the_start_is_said(journal: MemoryJournal) -> None:
