@@ -12,7 +12,7 @@ from .context import ChatContext
 from .events import MessageEvent
 from .models import Conversation, Message, Wire
 from .providers import ProviderError
-from .store import BadCursorError, Page, StoreError
+from .store import BadCursorError, NullCharacterError, Page, StoreError
 from .turn import Turn
 from .turns import Question
 from .unicode import repaired
@@ -96,7 +96,7 @@ async def name_failures(call: CallInfo, next: Next) -> Any:
         raise RPCError(code, str(error)) from error
     except UnicodeEncodeError as error:
         raise RPCError("BAD_REQUEST", "The text holds half of a surrogate pair") from error
-    except BadCursorError as error:
+    except (BadCursorError, NullCharacterError) as error:
         raise RPCError("BAD_REQUEST", str(error)) from error
     except ProviderError as error:
         raise RPCError(error.code, error.message) from error

@@ -9,6 +9,7 @@ from .errors import (
     DuplicateClientMessageError,
     MessageGoneError,
     NewerDatabaseError,
+    NullCharacterError,
     StoreError,
 )
 from .events import Events
@@ -28,6 +29,7 @@ __all__ = [
     "MessageGoneError",
     "Messages",
     "NewerDatabaseError",
+    "NullCharacterError",
     "Page",
     "Store",
     "StoreError",

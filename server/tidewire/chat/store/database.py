@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from .appender import CAN_APPEND, Appender
-from .errors import StoreError
+from .errors import NullCharacterError, StoreError
 from .servers import FileServers, NoOthers, PostgreSQLServers, Servers
 from .url import is_sqlite, sqlite_file
 
@@ -161,8 +161,10 @@ class Database:
             raise StoreError("The database is closed.")
         try:
             return await work()
-        except DataError:
+        except DataError as error:
             # Not the database's fault, and no better the next time.
+            if "NUL" in str(error.orig):
+                raise NullCharacterError("The text holds a null character.") from error
             raise
         except (DBAPIError, sqlite3.Error, OSError) as error:
             raise StoreError("The database is busy or unavailable.") from error

@@ -40,3 +40,7 @@ class DuplicateClientMessageError(Exception):
 
 class BadCursorError(ValueError):
     """The cursor is not one that this list gave out."""
+
+
+class NullCharacterError(ValueError):
+    """A text that is looked for or to be stored holds a null character, which PostgreSQL does not take."""
