@@ -41,6 +41,7 @@ from tests.upstream import (
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATH = "conversations.streamMessage"
+SUBSCRIPTIONS = {PATH, "conversations.regenerate", "conversations.watch"}
 
 
 async def new(client: StockClient) -> str:
@@ -55,7 +56,7 @@ async def ask(client: StockClient, conversation: str, message: Any, **more: Any)
 
 
 async def call(client: StockClient, path: str, input: Any) -> Any:
-    if path == PATH:
+    if path in SUBSCRIPTIONS:
         async with client.subscribe(path, input) as events:
             return await read(events)
     if path.split(".")[1] in {"create", "rename", "delete", "stop"}:
@@ -221,10 +222,11 @@ async def test_an_upstream_that_refuses_connections_is_an_error_of_the_turn(
 # ---------- what the client does wrong
 
 
-@pytest.mark.parametrize("path", ["get", "rename", "delete", "stop", "streamMessage"])
+@pytest.mark.parametrize("path", ["get", "rename", "delete", "stop", "streamMessage", "regenerate", "watch"])
 async def test_an_unknown_conversation_is_not_found(client: StockClient, path: str) -> None:
     input = {"conversationId": "nowhere"}
-    input |= {"rename": {"title": "T"}, "streamMessage": {"message": "Hi"}}.get(path, {})
+    more = {"rename": {"title": "T"}, "streamMessage": {"message": "Hi"}, "regenerate": {"messageId": "m"}}
+    input |= more.get(path, {})
     error = await refusal(client, f"conversations.{path}", input)
     assert (error.code, error.message) == ("NOT_FOUND", "There is no such conversation")
     assert error.data is not None
@@ -371,12 +373,34 @@ async def test_another_owners_conversation_does_not_exist(shared: Chat, topic: s
                 ("conversations.delete", {}),
                 ("conversations.stop", {}),
                 (PATH, {"message": topic}),
+                ("conversations.regenerate", {"messageId": "m"}),
+                ("conversations.watch", {}),
             ):
                 error = await refusal(bob, path, {**identified, **more})
                 assert (path, error.code) == (path, "NOT_FOUND")
             assert await bob.query("conversations.list", {"search": topic}) == {"items": []}
             gate.set()
             assert text_of([*seen, *await read(events)]) == "one two"
+
+
+async def test_no_event_id_opens_another_owners_conversation(shared: Chat, topic: str) -> None:
+    shared.playbook.script(topic, text_answer("one two"))
+    async with StockClient(shared.url, connection_params={"user": "ann"}) as ann:
+        conversation = await new(ann)
+        identified = {"conversationId": conversation}
+        turn_id = (await ask(ann, conversation, topic))[0]["turnId"]
+        state = await ann.query("conversations.get", identified)
+    async with RawSocket(f"{shared.url}?connectionParams=1") as bob:
+        await bob.send(json.dumps({"method": "connectionParams", "data": {"user": "bob"}}))
+        for path, more in (
+            (PATH, {"message": topic}),
+            ("conversations.regenerate", {"messageId": state["messages"][1]["id"]}),
+            ("conversations.watch", {}),
+        ):
+            for after in (state["upTo"], f"{turn_id}.0", f"{conversation[:8]}.0"):
+                input = {**identified, **more}
+                frame = await bob.frame(await bob.call("subscription", path, input, last_event_id=after))
+                assert (path, after, frame["error"]["data"]["code"]) == (path, after, "NOT_FOUND")
 
 
 async def test_nobody_in_particular_is_refused(shared: Chat) -> None:

@@ -31,18 +31,21 @@ async def send(
         return [event.data async for event in events]
 
 
-async def call(client: Client, path: str, input: Any) -> Any:
-    if path == "conversations.streamMessage":
+async def call(client: Client, path: str, input: Any, *, after: str | None = None) -> Any:
+    if path.split(".")[1] in {"streamMessage", "regenerate", "watch"}:
         fields = {**input}
-        return await send(client, fields.pop("conversationId"), **fields)
+        after = fields.pop("after", after)
+        async with client.subscribe(path, fields, last_event_id=after) as events:
+            return [event.data async for event in events]
     if path.split(".")[1] in {"create", "rename", "delete", "stop"}:
         return await client.mutate(path, input)
     return await client.query(path, input)
 
 
-async def refusal(client: Client, path: str, input: Any) -> CallError:
+async def refusal(client: Client, path: str, input: Any, *, after: str | None = None) -> CallError:
     with pytest.raises(CallError) as caught:
-        await call(client, path, input)
+        async with asyncio.timeout(WAIT_SECONDS):
+            await call(client, path, input, after=after)
     return caught.value
 
 
@@ -130,15 +133,21 @@ async def test_a_cursor_that_is_none_is_refused(client: Client, cursor: str) -> 
 
 # ---------- whose they are
 
-PATHS = ["get", "rename", "delete", "stop", "streamMessage"]
+PATHS = ["get", "rename", "delete", "stop", "streamMessage", "regenerate", "watch"]
+
+MORE: dict[str, dict[str, str]] = {
+    "rename": {"title": "Mine"},
+    "streamMessage": {"message": "Hi"},
+    "regenerate": {"messageId": "m"},
+}
+"""What a call needs beside the conversation."""
 
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_another_owners_conversation_is_not_found(connect: Connect, path: str) -> None:
     async with connect("ann") as ann, connect("bob") as bob:
         conversation = await new(ann, title="Secret plans")
-        input = {"conversationId": conversation}
-        input |= {"rename": {"title": "Mine"}, "streamMessage": {"message": "Hi"}}.get(path, {})
+        input = {"conversationId": conversation} | MORE.get(path, {})
         error = await refusal(bob, f"conversations.{path}", input)
         assert (error.code, str(error)) == ("NOT_FOUND", "There is no such conversation")
         state = await ann.query("conversations.get", {"conversationId": conversation})
@@ -147,8 +156,7 @@ async def test_another_owners_conversation_is_not_found(connect: Connect, path: 
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_an_unknown_conversation_is_not_found(client: Client, path: str) -> None:
-    input = {"conversationId": "nowhere"}
-    input |= {"rename": {"title": "Mine"}, "streamMessage": {"message": "Hi"}}.get(path, {})
+    input = {"conversationId": "nowhere"} | MORE.get(path, {})
     assert (await refusal(client, f"conversations.{path}", input)).code == "NOT_FOUND"
 
 
@@ -168,6 +176,54 @@ async def test_events_of_another_owner_cannot_be_followed(connect: Connect) -> N
         with pytest.raises(CallError) as caught:
             await send(bob, his, "Hi", after=ids[0])
         assert caught.value.code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("path", ["streamMessage", "regenerate", "watch"])
+async def test_no_id_of_another_owners_opens_a_conversation(
+    connect: Connect, chat: ChatServer, scripted: ScriptedProvider, path: str
+) -> None:
+    """Neither hers with her ids, nor his own with hers."""
+    async with connect("ann") as ann, connect("bob") as bob:
+        hers, his = await new(ann), await new(bob)
+        scripted.script(text("her secret"), text("his answer"))
+        input = {"conversationId": hers, "message": "Hi", "clientMessageId": "sent"}
+        async with ann.subscribe("conversations.streamMessage", input) as events:
+            ids = [event.id async for event in events]
+        await send(bob, his, "Ho")
+        state = await ann.query("conversations.get", {"conversationId": hers})
+        question, answer = state["messages"]
+        turn_id = (await chat.store.messages.history(hers, limit=1))[0].turn_id
+        more = {
+            "streamMessage": {"message": "Hi", "clientMessageId": "sent"},
+            "regenerate": {"messageId": answer["id"]},
+        }.get(path, {})
+        for after in (None, *ids, f"{turn_id}.0", f"{turn_id}.1", state["upTo"], "nonsense"):
+            error = await refusal(bob, f"conversations.{path}", {"conversationId": hers, **more}, after=after)
+            assert (error.code, str(error)) == ("NOT_FOUND", "There is no such conversation")
+            if after is None:
+                continue
+            mine = {"conversationId": his, **more} | (
+                {"clientMessageId": "other"} if path == "streamMessage" else {}
+            )
+            if path == "watch":
+                async with bob.subscribe("conversations.watch", mine, last_event_id=after) as events:
+                    seen = [(await anext(events)).data["message"]["content"] for _ in range(2)]
+                assert seen == ["Ho", "his answer"]
+            else:
+                assert (await refusal(bob, f"conversations.{path}", mine, after=after)).code == "NOT_FOUND"
+        assert await ann.query("conversations.get", {"conversationId": hers}) == state
+        assert question["content"] == "Hi"
+
+
+async def test_a_message_of_another_owner_is_not_answered_again(connect: Connect) -> None:
+    async with connect("ann") as ann, connect("bob") as bob:
+        hers, his = await new(ann), await new(bob)
+        await send(ann, hers, "Hi")
+        state = await ann.query("conversations.get", {"conversationId": hers})
+        for message in state["messages"]:
+            input = {"conversationId": his, "messageId": message["id"]}
+            assert (await refusal(bob, "conversations.regenerate", input)).code == "NOT_FOUND"
+        assert await ann.query("conversations.get", {"conversationId": hers}) == state
 
 
 # ---------- what can be asked for
@@ -258,10 +314,9 @@ async def test_half_a_character_in_a_text_is_replaced(client: Client, scripted: 
     assert scripted.prompts[0].messages[0].content == "b\ufffd"
 
 
-@pytest.mark.parametrize("path", ["get", "rename", "delete", "stop", "streamMessage"])
+@pytest.mark.parametrize("path", PATHS)
 async def test_half_a_character_in_an_id_is_refused(client: Client, path: str) -> None:
-    input = {"conversationId": HALF}
-    input |= {"rename": {"title": "Mine"}, "streamMessage": {"message": "Hi"}}.get(path, {})
+    input = {"conversationId": HALF} | MORE.get(path, {})
     assert (await refusal(client, f"conversations.{path}", input)).code == "BAD_REQUEST"
 
 
