@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.tidewire.chat.scripted import USAGE, WAIT_SECONDS, ScriptedProvider, Step, text
+from tidewire.chat import Settings
 from tidewire.chat.answering import AnswerSettings
 from tidewire.chat.events import (
     Complete,
@@ -26,6 +27,7 @@ from tidewire.chat.log import Log, LogLimits, Written
 from tidewire.chat.models import Failure, Message, TextPart, ToolCallPart, Usage
 from tidewire.chat.providers import Finish, Reasoning, Text, ToolCallArguments, ToolCallBegin
 from tidewire.chat.recovery import CRASHED, open_turns
+from tidewire.chat.server import ChatServer
 from tidewire.chat.store import Store, StoreError
 from tidewire.chat.tools import Toolbox, tool
 from tidewire.chat.turn import TurnServices
@@ -355,3 +357,25 @@ async def test_numbers_go_on_after_a_crash(house: House) -> None:
         "half",
         "And now?",
     ]
+
+
+async def test_an_event_that_cannot_be_read_keeps_neither_the_server_from_starting_nor_others_from_ending(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as one of a newer version, which was there before."""
+    store = await Store.open(settings.database_url)
+    crashes = [await Crash.after(store, [START, TextDelta(content="half")]) for _ in range(3)]
+    strange = crashes[1]
+    await store.events.write(
+        [Written(strange.conversation_id, 3, strange.turn_id, "citation", '{"type":"citation","url":"x"}')]
+    )
+    await store.close()
+    server = ChatServer(settings, provider=ScriptedProvider())
+    async with server.running():
+        for crash in (crashes[0], crashes[2]):
+            crash.store = server.store
+            _, answer = await check_ended(crash)
+            assert (answer.status, answer.content) == ("interrupted", "half")
+        [_, answer] = await server.store.messages.turn(strange.turn_id)
+        assert answer.status == "streaming"
+    assert f"Turn {strange.turn_id} cannot be ended" in caplog.text

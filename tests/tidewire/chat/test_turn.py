@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from tests.tidewire.chat.scripted import STOP, USAGE, WAIT_SECONDS, ScriptedProvider, Step, calls, text
+from tidewire.chat import answering
 from tidewire.chat.answering import AnswerSettings
 from tidewire.chat.events import (
     Complete,
@@ -717,3 +718,90 @@ async def test_a_title_is_given_once_and_never_over_one_that_is_there(stage: Sta
     assert Title(title="First") in events
     events, _ = await stage.play(text("a"), content="Second", conversation_id=answer.conversation_id)
     assert not [event for event in events if isinstance(event, Title)]
+
+
+# ---------- a model that has lost its way
+
+
+async def test_tools_run_a_few_at_a_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "TOOLS_AT_ONCE", 2, raising=False)
+    running: list[int] = []
+
+    @tool
+    async def count() -> int:
+        """Count how many run."""
+        running.append(len(running) + 1)
+        most = 0
+        # As long as the others would take to begin.
+        for _ in range(20):
+            await asyncio.sleep(0)
+            most = max(most, len(running))
+        running.pop()
+        return most
+
+    stage.tools = [count]
+    events, answer = await stage.play(calls(*((str(n), "count", "{}") for n in range(5))), text("done"))
+    results = [event.result for event in events if isinstance(event, ToolCallComplete)]
+    assert (len(results), max(results)) == (5, 2)
+    assert (answer.status, answer.content) == ("ok", "done")
+
+
+async def test_more_calls_than_a_model_may_make_at_once_are_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "MAX_CALLS", 2, raising=False)
+    ran: list[int] = []
+
+    @tool
+    async def note(number: int) -> int:
+        """Note a number."""
+        ran.append(number)
+        return number
+
+    stage.tools = [note]
+    wanted = [(f"call {n}", "note", f'{{"number":{n}}}') for n in range(4)]
+    events, answer = await stage.play(calls(*wanted), text("done"))
+    results = {event.tool_call_id: event for event in events if isinstance(event, ToolCallComplete)}
+    assert sorted(ran) == [0, 1]
+    assert [results[call_id].is_error for call_id, _, _ in wanted] == [False, False, True, True]
+    assert answer.status == "ok"
+    told = [message.tool_call_id for message in stage.provider.prompts[1].messages if message.role == "tool"]
+    assert told == [call_id for call_id, _, _ in wanted]
+    assert await stage.store.tool_runs.started(answer.turn_id) == {"call 0", "call 1"}
+
+
+ENDLESS: dict[str, list[Step]] = {
+    "text": [Text("12345")] * 3,
+    "reasoning": [Reasoning("12345")] * 3,
+    "refusals": [Refusal("12345")] * 3,
+    "arguments": [ToolCallBegin(0, "1", "f"), *[ToolCallArguments(0, "12345")] * 3],
+    "calls": [ToolCallBegin(n, "12345", "12345") for n in range(3)],
+    "all of it": [Text("1234"), Reasoning("1234"), Refusal("1234")],
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_a_model_that_does_not_come_to_an_end_is_an_error(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(answering, "MAX_CHARACTERS", 11, raising=False)
+    events, answer = await stage.play(ENDLESS[kind])
+    [error] = [event for event in events if isinstance(event, Error)]
+    assert (error.code, error.message, error.retryable) == (
+        *("BAD_GATEWAY", "The model does not come to an end."),
+        True,
+    )
+    assert (answer.status, answer.error) == (
+        "error",
+        Failure(code=error.code, message=error.message, retryable=True),
+    )
+    assert isinstance(events[-1], Complete)
+    assert len(answer.content) <= 11
+
+
+async def test_a_model_that_just_comes_to_an_end_is_none(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answering, "MAX_CHARACTERS", 11, raising=False)
+    _, answer = await stage.play(text("12345 67890"))
+    assert (answer.status, answer.content) == ("ok", "12345 67890")

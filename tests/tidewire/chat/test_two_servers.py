@@ -1,7 +1,7 @@
 """Two servers on one database, as in a deploy: who ends what, and who sees what the other writes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
 from tidewire import Tracked
 from tidewire.chat import ChatContext, Settings, router
+from tidewire.chat.log import Written
 from tidewire.chat.providers import Text
 from tidewire.chat.server import ChatServer
 from tidewire.testing import CallError, Client
@@ -55,6 +56,33 @@ async def forever(log: object) -> None:
 
 async def read(events: AsyncIterator[Any]) -> list[Tracked[Any]]:
     return [event async for event in events]
+
+
+def hold_back(house: House, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Let nobody on this server hear of what the other one writes, until the event is set."""
+    events, heard = house.chat.store.events, asyncio.Event()
+    positions = events.positions
+
+    async def later(conversation_ids: Sequence[str]) -> dict[str, int]:
+        await heard.wait()
+        return await positions(conversation_ids)
+
+    monkeypatch.setattr(events, "positions", later)
+    return heard
+
+
+async def new_conversation_with_an_answer(house: House) -> dict[str, str]:
+    conversation = {"conversationId": await new_conversation(house)}
+    house.provider.script(text("zero"))
+    async with house.client.subscribe(STREAM, {**conversation, "message": "First"}) as events:
+        await read(events)
+    return conversation
+
+
+async def looked(house: House, conversation: dict[str, str]) -> None:
+    """Let whoever has just subscribed come to wait."""
+    for _ in range(3):
+        await house.client.query("conversations.get", conversation)
 
 
 async def test_a_turn_of_the_old_server_is_followed_on_the_new_one(old: House, settings: Settings) -> None:
@@ -121,6 +149,85 @@ async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
             gate.set()
             rest = await read(events)
             assert [await anext(watched) for _ in rest] == rest
+
+
+async def test_a_turn_is_continued_where_the_new_server_has_not_heard_of_its_events_yet(
+    old: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await new_conversation_with_an_answer(old)
+    asked = {**conversation, "message": "Hello", "clientMessageId": "mine"}
+    gate = asyncio.Event()
+    old.provider.script([Text("one "), gate, *text("two")])
+    async with running(settings) as new:
+        heard = hold_back(new, monkeypatch)
+        async with (
+            new.client.subscribe(WATCH, conversation) as watched,
+            old.client.subscribe(STREAM, asked) as events,
+        ):
+            # Another reader: what it knows is what the server knows of the conversation.
+            assert (await anext(watched)).data["message"]["content"] == "zero"
+            seen = [await anext(events)]
+            while seen[-1].data["type"] != "text_delta":
+                seen.append(await anext(events))
+            async with new.client.subscribe(STREAM, asked, last_event_id=seen[-1].id) as continued:
+                going_on = asyncio.create_task(read(continued))
+                await looked(new, conversation)
+                gate.set()
+                rest = await read(events)
+                heard.set()
+                assert await going_on == rest
+            assert [await anext(watched) for _ in [*seen, *rest]] == [*seen, *rest]
+    assert rest[-1].data["status"] == "ok"
+
+
+async def test_what_get_shows_and_what_is_watched_fit_where_the_new_server_has_not_heard_of_the_end_yet(
+    old: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await new_conversation_with_an_answer(old)
+    old.provider.script(text("one two"), text("three"))
+    async with running(settings) as new:
+        heard = hold_back(new, monkeypatch)
+        async with new.client.subscribe(WATCH, conversation) as watched:
+            await anext(watched)
+            async with old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events:
+                seen = await read(events)
+            state = await new.client.query("conversations.get", conversation)
+            assert [message["content"] for message in state["messages"]] == [
+                *("First", "zero", "Hello", "one two")
+            ]
+            assert {message["status"] for message in state["messages"]} == {"ok"}
+            assert state["upTo"] == seen[-1].id
+            async with new.client.subscribe(WATCH, conversation, last_event_id=state["upTo"]) as following:
+                await looked(new, conversation)
+                async with old.client.subscribe(STREAM, {**conversation, "message": "Next"}) as events:
+                    sent = await read(events)
+                heard.set()
+                assert [await anext(following) for _ in sent] == sent
+
+
+async def test_a_message_that_is_sent_again_before_the_old_server_wrote_its_first_event_is_followed(
+    old: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await new_conversation_with_an_answer(old)
+    asked = {**conversation, "message": "Hello", "clientMessageId": "mine"}
+    old.provider.script(text("one two"))
+    write, go = old.chat.store.events.write, asyncio.Event()
+
+    async def later(entries: Sequence[Written]) -> None:
+        await go.wait()
+        await write(entries)
+
+    monkeypatch.setattr(old.chat.store.events, "write", later)
+    async with running(settings) as new, old.client.subscribe(STREAM, asked) as events:
+        await looked(old, {"conversationId": await new_conversation(old)})
+        async with new.client.subscribe(STREAM, asked) as repeated:
+            following = asyncio.create_task(read(repeated))
+            await looked(new, conversation)
+            go.set()
+            sent = await read(events)
+            assert await following == sent
+    assert (sent[0].data["type"], sent[-1].data["status"]) == ("start", "ok")
+    assert new.provider.prompts == []
 
 
 async def test_what_a_dead_server_left_is_ended_by_the_one_that_is_there(

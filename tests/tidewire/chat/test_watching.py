@@ -10,6 +10,7 @@ import pytest
 from tests.tidewire.chat.house import House, read
 from tests.tidewire.chat.scripted import USAGE, WAIT_SECONDS, ScriptedProvider, Step, text
 from tidewire import RPCError, Tracked
+from tidewire.chat import turns as turns_module
 from tidewire.chat.events import (
     Complete,
     MessageEvent,
@@ -23,8 +24,15 @@ from tidewire.chat.events import (
     UsageReport,
 )
 from tidewire.chat.fold import Fold
-from tidewire.chat.models import Message, Part, ReasoningPart, TextPart, ToolCallPart
-from tidewire.chat.providers import Finish, Reasoning, Text, ToolCallArguments, ToolCallBegin
+from tidewire.chat.models import Failure, Message, Part, ReasoningPart, TextPart, ToolCallPart
+from tidewire.chat.providers import (
+    Finish,
+    ProviderError,
+    Reasoning,
+    Text,
+    ToolCallArguments,
+    ToolCallBegin,
+)
 from tidewire.chat.readers import Picture
 from tidewire.chat.store import Page, Store, StoreError
 from tidewire.chat.tools import tool
@@ -73,10 +81,12 @@ def contents(events: Events) -> list[str]:
 async def test_who_watches_sees_every_turn_from_now_on_with_the_ids_of_its_sender(house: House) -> None:
     house.provider.script(text("zero"), text("one two"), text("three"))
     await house.ask("before")
-    watchers = [await watching(house, turns=2) for _ in range(2)]
+    watches = [await Watch.of(house) for _ in range(2)]
+    firsts = [await watch.next() for watch in watches]
+    watchers = [watch.reading(turns=2) for watch in watches]
     sent = [*await house.ask("first"), *await house.ask("second")]
-    for watcher in watchers:
-        newest, *rest = await watcher
+    for newest, watcher in zip(firsts, watchers, strict=True):
+        rest = await watcher
         # The newest message, which gives an id to go on after from the first moment on.
         assert isinstance(newest.data, Snapshot)
         assert (newest.data.message.content, newest.id) == ("zero", newest.data.up_to)
@@ -171,6 +181,31 @@ async def test_a_database_that_fails_is_said_in_a_way_that_lets_clients_come_bac
     with pytest.raises(RPCError) as caught:
         await (await Watch.of(house, "nonsense")).next()
     assert caught.value.code == "SERVICE_UNAVAILABLE"
+
+
+async def test_who_is_cut_off_before_anything_happened_loses_nothing(house: House) -> None:
+    house.provider.script(text("zero"), text("one two"))
+    await house.ask("first")
+    [newest] = [await (await Watch.of(house)).next()]
+    sent = await house.ask("second")
+    assert await (await Watch.of(house, newest.id)).until_complete() == sent
+
+
+@pytest.mark.parametrize(("size", "shown"), [(1, 1), (1_000, 1), (2_200, 2), (1 << 20, 6)])
+async def test_snapshots_are_as_many_as_fit_and_the_newest_one_in_any_case(
+    house: House, monkeypatch: pytest.MonkeyPatch, size: int, shown: int
+) -> None:
+    monkeypatch.setattr(turns_module, "SNAPSHOTS_SIZE", size, raising=False)
+    for number in range(3):
+        house.provider.script([Text(f"{number}" * 1_000)])
+        await house.ask(f"{number + 3}" * 1_000)
+    watch = await Watch.of(house, "nonsense")
+    snapshots = [await watch.next() for _ in range(shown)]
+    assert "".join(content[0] for content in contents(snapshots)) == "304152"[-shown:]
+    house.provider.script(text("one"))
+    following = watch.reading()
+    # Nothing else came first.
+    assert await house.ask("next") == await following
 
 
 # ---------- with what `get` shows
@@ -317,6 +352,32 @@ async def test_a_turn_that_begins_and_ends_while_get_looks_is_counted_as_seen(
     house.provider.script(text("three"))
     following = await watching(house, str(picture.position))
     assert await house.ask("third") == await following
+
+
+async def test_get_at_the_end_of_a_turn_that_failed_shows_why(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, at_end, go = house.store.messages.save, asyncio.Event(), asyncio.Event()
+
+    async def later(message: Message) -> bool:
+        at_end.set()
+        await go.wait()
+        return await save(message)
+
+    monkeypatch.setattr(house.store.messages, "save", later)
+    house.provider.script([Text("one "), ProviderError("BAD_GATEWAY", "It broke.", retryable=True)])
+    sender = await house.send()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await at_end.wait()
+    picture = await house.turns.picture(house.conversation_id, limit=10)
+    answer = picture.messages[-1]
+    assert (answer.status, answer.content) == ("streaming", "one ")
+    # The event that tells of it is counted as seen.
+    assert answer.error == Failure(code="BAD_GATEWAY", message="It broke.", retryable=True)
+    following = await house.send(after=str(picture.position))
+    go.set()
+    whole = await read(sender)
+    assert await read(following) == whole[-1:]
 
 
 async def test_a_title_that_comes_while_get_looks_is_not_lost(

@@ -219,3 +219,20 @@ async def test_time_without_a_zone_is_refused(
     with pytest.raises(StatementError, match="must have a time zone"):
         await store.messages.begin_turn(naive, answer)
     assert await store.messages.turn(user.turn_id) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "max_size", "fitting"),
+    [(50, 1 << 20, 4), (3, 1 << 20, 3), (50, 0, 1), (50, 99, 1), (50, 250, 2), (50, 1_200, 3), (0, 0, 1)],
+)
+async def test_the_newest_messages_that_fit_are_counted_and_one_in_any_case(
+    store: Store, conversation: Conversation, new_turn: NewTurn, limit: int, max_size: int, fitting: int
+) -> None:
+    other = await store.conversations.create("ann")
+    for question, answer in (("x" * 1_000, "y" * 1_000), ("x" * 100, "y" * 10)):
+        for each in (conversation, other):
+            user, begun = new_turn(each.id, question)
+            await store.messages.begin_turn(user, begun)
+            ended = msgspec.structs.replace(begun, status="ok", parts=[TextPart(content=answer)])
+            await store.messages.save(ended)
+    assert await store.messages.fitting(conversation.id, limit=limit, max_size=max_size) == fitting
