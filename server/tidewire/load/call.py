@@ -25,16 +25,16 @@ class Call:
     def __init__(
         self, number: int, text: str | None, due: int, *, window: int, slot: int = 0, is_setup: bool = False
     ) -> None:
-        self.number = number
-        self.slot = slot
-        self.text = text
-        self.due = due
-        self.is_setup = is_setup
-        self.is_started = False
-        self.last_event = 0
+        self.number: int = number
+        self.slot: int = slot
+        self.text: str | None = text
+        self.due: int = due
+        self.is_setup: bool = is_setup
+        self.is_started: bool = False
+        self.last_event: int = 0
         self.last_id: str | None = None
-        self.cut_at = 0
-        self.sequence = Sequence(window) if window else None
+        self.cut_at: int = 0
+        self.sequence: Sequence | None = Sequence(window) if window else None
         """Of subscriptions only."""
 
     def request(self, plan: Plan) -> bytes:

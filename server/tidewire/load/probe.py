@@ -20,7 +20,7 @@ class Probe:
 
     def __init__(self) -> None:
         self._heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.pinged = False
+        self.pinged: bool = False
         """The server has sent PING, its own or ours."""
 
     def received(self, data: list[bytes], size: int, now: int) -> None:

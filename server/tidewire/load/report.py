@@ -82,7 +82,7 @@ class Reporter:
     def __init__(self, plan: Plan, began: datetime) -> None:
         self._plan = plan
         self._began = began
-        self.totals = Slice()
+        self.totals: Slice = Slice()
         self._histograms: dict[Metric, Histogram] = {metric: Histogram() for metric in METRICS}
         self._seconds: dict[int, Second] = {}
         self._buckets: dict[int, dict[int, int]] = {}

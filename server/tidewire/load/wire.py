@@ -58,7 +58,7 @@ class Wire(asyncio.Protocol):
         self._opened: asyncio.Future[None] = loop.create_future()
         self._is_ours = False
         self.gone: asyncio.Future[None] = loop.create_future()
-        self.paused = False
+        self.paused: bool = False
         """The peer does not read; nothing more should be sent."""
 
     @property

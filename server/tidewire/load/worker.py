@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
 from itertools import cycle, islice
+from ssl import SSLContext
 from typing import Any, Final
 
 import msgspec
@@ -43,10 +44,10 @@ class Worker:
 
     def __init__(self, plan: Plan, index: int) -> None:
         self.plan = plan
-        self.tally = Slice()
-        self.tls = tls_of(plan)
-        self.window = max(16, min(WINDOW_MAX, REMEMBERED_IDS // max(plan.open_calls, WAITING_MAX // 20)))
-        self.is_over = False
+        self.tally: Slice = Slice()
+        self.tls: SSLContext | None = tls_of(plan)
+        self.window: int = max(16, min(WINDOW_MAX, REMEMBERED_IDS // max(plan.open_calls, WAITING_MAX // 20)))
+        self.is_over: bool = False
         self.open_calls = 0
         self._index = index
         self._clients = [Client(self, number) for number in range(index, plan.sockets, plan.workers)]
