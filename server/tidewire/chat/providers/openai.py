@@ -14,14 +14,7 @@ from typing import Any, Final, cast
 
 import httpx2
 import msgspec
-from openai import (
-    APIStatusError,
-    AsyncAPIResponse,
-    AsyncOpenAI,
-    DefaultAioHttpClient,
-    OpenAIError,
-    Timeout,
-)
+from openai import APIStatusError, AsyncAPIResponse, AsyncOpenAI, OpenAIError, Timeout
 
 from . import failures
 from .answer import Answer
@@ -81,9 +74,6 @@ class OpenAIProvider:
             base_url=base_url,
             timeout=Timeout(stall_timeout, connect=connect_timeout, pool=connect_timeout),
             max_retries=max_retries,
-            # Over aiohttp a token costs less than half of what it does over the default client. The
-            # server bounds how many turns run at once, so the connections are not bounded here.
-            http_client=DefaultAioHttpClient(limits=httpx2.Limits(max_connections=None)),
         )
         self._configured_models = models
         self._models_max_age = models_max_age
