@@ -160,23 +160,21 @@ async def test_a_turn_is_continued_where_the_new_server_has_not_heard_of_its_eve
     old.provider.script([Text("one "), gate, *text("two")])
     async with running(settings) as new:
         heard = hold_back(new, monkeypatch)
-        async with (
-            new.client.subscribe(WATCH, conversation) as watched,
-            old.client.subscribe(STREAM, asked) as events,
-        ):
+        async with new.client.subscribe(WATCH, conversation) as watched:
             # Another reader: what it knows is what the server knows of the conversation.
             assert (await anext(watched)).data["message"]["content"] == "zero"
-            seen = [await anext(events)]
-            while seen[-1].data["type"] != "text_delta":
-                seen.append(await anext(events))
-            async with new.client.subscribe(STREAM, asked, last_event_id=seen[-1].id) as continued:
-                going_on = asyncio.create_task(read(continued))
-                await looked(new, conversation)
-                gate.set()
-                rest = await read(events)
-                heard.set()
-                assert await going_on == rest
-            assert [await anext(watched) for _ in [*seen, *rest]] == [*seen, *rest]
+            async with old.client.subscribe(STREAM, asked) as events:
+                seen = [await anext(events)]
+                while seen[-1].data["type"] != "text_delta":
+                    seen.append(await anext(events))
+                async with new.client.subscribe(STREAM, asked, last_event_id=seen[-1].id) as continued:
+                    going_on = asyncio.create_task(read(continued))
+                    await looked(new, conversation)
+                    gate.set()
+                    rest = await read(events)
+                    heard.set()
+                    assert await going_on == rest
+                assert [await anext(watched) for _ in [*seen, *rest]] == [*seen, *rest]
     assert rest[-1].data["status"] == "ok"
 
 
