@@ -227,9 +227,13 @@ async def test_a_server_that_refuses_stream_options_is_asked_without_them(
 async def test_two_requests_that_are_refused_at_once_are_both_asked_again(
     upstream: Upstream, provider: Provider
 ) -> None:
-    upstream.script(*[failure(400, "stream_options is not supported")] * 2)
+    both_are_there = asyncio.Event()
+    upstream.script(*[failure(400, "stream_options is not supported").hold(0, both_are_there)] * 2)
     upstream.always(text_answer("Hi"))
-    readings = await asyncio.gather(*(read(provider.stream(HELLO)) for _ in range(2)))
+    asking = asyncio.gather(*(read(provider.stream(HELLO)) for _ in range(2)))
+    await upstream.arrived(2)
+    both_are_there.set()
+    readings = await asking
     assert [reading.text for reading in readings] == ["Hi", "Hi"]
     assert len(upstream.requests) == 4
 
