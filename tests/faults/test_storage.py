@@ -170,7 +170,6 @@ async def test_everybody_is_told_of_a_database_that_fails_and_all_is_mended_when
             assert "result" in await socket.ask("query", "conversations.list", {})
             assert await health(life) == 200
             assert len(life.log) - quiet < MOST_LINES, life.log[-100:]
-            print("LINES", tmp_path, len(life.log) - quiet)
         for each in (turn, stopped):
             await each.rest(socket)
         await check_answers(socket, "is well again")
