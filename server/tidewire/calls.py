@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from .errors import RPCError
+from .feeds import Feed
 from .middleware import CallInfo, run_chain
 from .procedure import Procedure
 
@@ -26,11 +27,32 @@ async def answer(procedure: Procedure, call: CallInfo) -> Any:
     return procedure.output.check(result)
 
 
-async def stream(procedure: Procedure, call: CallInfo) -> AsyncGenerator[Any, None]:
-    """Set a subscription up, and give its stream of checked events.
+class Stream:
+    """A subscription's events, checked against the declared type.
 
-    Closing the stream closes the procedure's, also inside middleware that wrapped it; so does
-    its end or failure.
+    Closing it closes the procedure's, also inside middleware that wrapped it; so does its end or failure.
+    """
+
+    def __init__(self, procedure: Procedure, events: Any, opened: list[Any]) -> None:
+        self._checked = _checked(procedure, events, opened)
+        self.feed: Feed[Any] | None = (
+            events if isinstance(events, Feed) and procedure.timeout is None else None
+        )
+        """The same events, unchecked, if they can be followed too."""
+        self.check: Callable[[Any], Any] = procedure.output.check
+        """Gives an event as its declared type, or raises an `RPCError`."""
+
+    def __aiter__(self) -> AsyncGenerator[Any, None]:
+        """Iterate, once."""
+        return self._checked
+
+    async def aclose(self) -> None:
+        """End."""
+        await self._checked.aclose()
+
+
+async def stream(procedure: Procedure, call: CallInfo) -> Stream:
+    """Set a subscription up, and give its stream of checked events.
 
     Raises:
         RPCError, Exception: as `answer`; so does the stream.
@@ -41,7 +63,7 @@ async def stream(procedure: Procedure, call: CallInfo) -> AsyncGenerator[Any, No
     if not is_stream(events):
         message = f"Subscription {call.path} did not return an observable or a AsyncGenerator"
         raise RPCError("INTERNAL_SERVER_ERROR", message)
-    return _checked(procedure, events, opened)
+    return Stream(procedure, events, opened)
 
 
 def is_stream(result: object) -> bool:

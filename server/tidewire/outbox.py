@@ -1,7 +1,7 @@
 """Frames that wait for one socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 # One connection may cost 512 KiB. Half of an outbox's share is for streams, which wait for room;
@@ -31,6 +31,10 @@ class Outbox:
         self._size = 0
         self._excess = 0
         self._closed = False
+        self._write: Callable[[list[bytes]], bool] | None = None
+        self._flush_is_due = False
+        self._on_its_way = 0
+        """Bytes that were given out, and are not known to be sent."""
         self._loop = asyncio.get_running_loop()
         self.last_put: float = self._loop.time()
         """When the last frame came, by the event loop's clock, in seconds."""
@@ -51,9 +55,21 @@ class Outbox:
         self._frames.append(frame)
         self.last_put = self._loop.time()
         self._size += len(frame)
-        self._filled.set()
         if self._size >= self._limit:
             self._drained.clear()
+        if self._write is None:
+            self._filled.set()
+        elif not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush)
+
+    def write_by(self, write: Callable[[list[bytes]], bool]) -> None:
+        """Have frames written without a task: all that come in a turn of the event loop at a time.
+
+        `write` tells whether the system has taken everything. If not, `batches` gives a batch, which may
+        be empty, and nothing more is written until the next one is asked for.
+        """
+        self._write = write
 
     @property
     def closed(self) -> bool:
@@ -92,12 +108,27 @@ class Outbox:
             await self._filled.wait()
             self._filled.clear()
             batch, self._frames = self._frames, []
-            if batch:
-                size = sum(map(len, batch))
+            if batch or self._on_its_way:
+                self._on_its_way += sum(map(len, batch))
                 yield batch
+                size, self._on_its_way = self._on_its_way, 0
                 self._take(size)
             if self._closed and not self._frames:
                 return
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        if self._on_its_way:
+            self._filled.set()
+            return
+        batch, self._frames = self._frames, []
+        size = sum(map(len, batch))
+        if self._write is not None and batch:
+            if self._write(batch):
+                self._take(size)
+            else:
+                self._on_its_way = size
+                self._filled.set()
 
     def _take(self, size: int) -> None:
         self._size -= size

@@ -5,7 +5,7 @@ It knows no socket. A transport feeds received frames to `receive`, and sends wh
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Final, assert_never
@@ -30,6 +30,7 @@ from .backlog import Backlog
 from .context import ConnectionInfo
 from .dispatcher import Dispatcher
 from .errors import ErrorReport, RPCError, as_rpc_error, logger
+from .feeds import Feed
 from .middleware import CallInfo
 from .outbox import Outbox, OutboxOverflowError
 from .procedure import Procedure
@@ -291,7 +292,35 @@ class Session:
                     await self.outbox.room()
                 if not self._send(call, Step.EMIT, self._event_tail(event)):
                     break
+                if events.feed is not None:
+                    await self._follow(call, events.feed, events.check)
         self._send(call, Step.END)
+
+    async def _follow(self, call: Call, feed: Feed[Any], check: Callable[[Any], Any]) -> None:
+        """Have events put into the outbox as they come, as long as it has room."""
+        ended = asyncio.get_running_loop().create_future()
+
+        def take(events: Sequence[SharedEvent[Any]]) -> int:
+            taken = 0
+            try:
+                while taken < len(events) and self.outbox.has_room:
+                    if not self._send(call, Step.EMIT, self._event_tail(check(events[taken]))):
+                        break
+                    taken += 1
+            except Exception as error:
+                if not ended.done():
+                    ended.set_exception(error)
+            return taken
+
+        def stop() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        if feed.follow(take, stop):
+            try:
+                await ended
+            finally:
+                feed.unfollow()
 
     def _event_tail(self, event: Any) -> bytes:
         transformer = self._dispatcher.transformer

@@ -1,14 +1,13 @@
 """What readers get: a turn's events, or a conversation's, and snapshots of what is no longer kept."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from tidewire import ErrorCode, RPCError, Tracked, tracked
+from tidewire.feeds import Feed, Take
 
-from .coalescing import coalesced
 from .events import Complete, MessageEvent, Snapshot
 from .fold import Fold
 from .log import (
@@ -24,8 +23,6 @@ from .log import (
 from .models import Message
 from .store import Store, StoreError
 from .turn import Turn
-
-Events = AsyncIterator[Tracked[MessageEvent]]
 
 SNAPSHOTS: Final = 50
 """Messages that a reader gets who has missed more than the log keeps; older ones it asks for by a query."""
@@ -52,6 +49,102 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     """What is under way."""
     position: EventId
     """The newest event that `messages` holds."""
+
+
+Events = AsyncGenerator[Tracked[MessageEvent], None]
+
+
+class Reading(Feed[MessageEvent]):
+    """One reader's stream: what it has missed by asking, and then what comes, which it may follow.
+
+    Args:
+        events: gives all of it; tells `begin` where the log begins, and takes what comes from `entries`.
+        turn_id: the turn whose entries are wanted, instead of all.
+    """
+
+    def __init__(self, events: Callable[["Reading"], Events], turn_id: str | None = None) -> None:
+        self.complete: bool = False
+        """Whether the turn's last entry was given."""
+        self._events = events(self)
+        self._turn_id = turn_id
+        self._channel: Channel | None = None
+        self._number = 0
+        self._left = 0
+        """Of the entries that were given last, those that have not been asked for."""
+        self._take: Take = lambda events: 0
+        self._stop: Callable[[], None] = lambda: None
+
+    async def __anext__(self) -> Tracked[MessageEvent]:
+        """Wait for the next event."""
+        event = await anext(self._events)
+        self._left = max(0, self._left - 1)
+        return event
+
+    async def aclose(self) -> None:
+        """End."""
+        await self._events.aclose()
+
+    # ---------- for whoever gives the events
+
+    def begin(self, channel: Channel, after: int) -> None:
+        """Go on in the log, after a number."""
+        self._channel, self._number = channel, after
+
+    async def entries(self) -> Sequence[Entry]:
+        """Wait for entries, and give what is there of those that are wanted, perhaps none.
+
+        Raises:
+            LogGapError, LogEndedError, LogFailingError, LogGivenUpError, StoreError: as `Channel.read`.
+        """
+        assert self._channel is not None
+        try:
+            entries = await self._channel.read(self._number)
+        except BaseException:
+            self._channel = None
+            raise
+        self._number = entries[-1].id.number
+        wanted = self._wanted(entries)
+        self._left = len(wanted)
+        return wanted
+
+    def _wanted(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        if self._turn_id is None:
+            return entries
+        entries = [entry for entry in entries if entry.turn_id == self._turn_id]
+        self.complete = bool(entries) and isinstance(entries[-1].event, Complete)
+        return entries
+
+    # ---------- following
+
+    def follow(self, take: Take, stop: Callable[[], None]) -> bool:
+        """As `Feed`."""
+        if self._channel is None or self._left or self.complete:
+            return False
+        self._take, self._stop = take, stop
+        return self._channel.follow(self, self._number)
+
+    def unfollow(self) -> None:
+        """As `Feed`."""
+        if self._channel is not None:
+            self._channel.unfollow(self)
+
+    def take(self, entries: Sequence[Entry]) -> bool:
+        """Hand entries over that have just been written."""
+        wanted = self._wanted(entries)
+        taken = self._take([entry.tracked for entry in wanted])
+        if taken == len(wanted):
+            self._number = entries[-1].id.number
+        elif taken:
+            self._number = wanted[taken - 1].id.number
+        self.complete = self.complete and taken == len(wanted)
+        goes_on = taken == len(wanted) and not self.complete
+        if not goes_on:
+            self._stop()
+        return goes_on
+
+    def stop(self) -> None:
+        """Have the next event asked for."""
+        self._stop()
 
 
 class Readers:
@@ -107,7 +200,7 @@ class Readers:
 
     # ---------- reading
 
-    async def turn(self, conversation_id: str, place: Place, *, has_cursor: bool) -> Events:
+    def turn(self, conversation_id: str, place: Place, *, has_cursor: bool) -> Reading:
         """Give a turn's events after a place, up to its `complete`.
 
         Args:
@@ -117,6 +210,9 @@ class Readers:
             RPCError: NOT_FOUND, the answer was deleted; SERVICE_UNAVAILABLE or TIMEOUT, events cannot be
                 stored or read.
         """
+        return Reading(lambda reading: self._turn(reading, conversation_id, place, has_cursor), place.turn_id)
+
+    async def _turn(self, reading: Reading, conversation_id: str, place: Place, has_cursor: bool) -> Events:
         if place.at_end:
             return
         if place.after.epoch != place.turn_id:
@@ -125,14 +221,12 @@ class Readers:
                     if channel.appended <= place.after.number and not await self._has_answer(place.turn_id):
                         # Deleted since the place was found: nothing more will come.
                         raise LogGapError
-                    async with aclosing(_entries(channel, place.after.number)) as entries:
-                        async for entry in entries:
-                            if entry.turn_id != place.turn_id:
-                                continue
+                    reading.begin(channel, place.after.number)
+                    while not reading.complete:
+                        for entry in await reading.entries():
                             yield entry.tracked
                             has_cursor = True
-                            if isinstance(entry.event, Complete):
-                                return
+                    return
                 except (LogGapError, LogEndedError):
                     place = Place(place.turn_id, EventId(place.turn_id, 0))
                 except (LogFailingError, LogGivenUpError, StoreError) as error:
@@ -154,9 +248,9 @@ class Readers:
         # Whatever its status: it is stored as ended just before `complete` comes.
         return any(message.role == "assistant" for message in await self._store.messages.turn(turn_id))
 
-    async def conversation(
+    def conversation(
         self, conversation_id: str, after: EventId | None, picture: Callable[[int], Awaitable[Picture]]
-    ) -> Events:
+    ) -> Reading:
         """Give every event of a conversation after a place; never ends by itself.
 
         What is no longer kept after `after` is given as snapshots of what `picture` shows, which is told how
@@ -167,6 +261,15 @@ class Readers:
             RPCError: SERVICE_UNAVAILABLE, events cannot be stored or read; NOT_FOUND, the conversation
                 was deleted.
         """
+        return Reading(lambda reading: self._conversation(reading, conversation_id, after, picture))
+
+    async def _conversation(
+        self,
+        reading: Reading,
+        conversation_id: str,
+        after: EventId | None,
+        picture: Callable[[int], Awaitable[Picture]],
+    ) -> Events:
         wanted = SNAPSHOTS if after else 1
         async with self._log.channel(conversation_id) as channel:
             try:
@@ -179,8 +282,9 @@ class Readers:
                             yield event
                         after, wanted = now.position, SNAPSHOTS
                     try:
-                        async with aclosing(_entries(channel, after.number)) as entries:
-                            async for entry in entries:
+                        reading.begin(channel, after.number)
+                        while True:
+                            for entry in await reading.entries():
                                 yield entry.tracked
                     except LogGapError:
                         after = None
@@ -197,13 +301,6 @@ class Readers:
             return True
         # Another server may have written it just now.
         return await self._entry(channel.conversation_id, event_id) is not None
-
-
-async def _entries(channel: Channel, after: int) -> AsyncGenerator[Entry]:
-    async with aclosing(channel.follow(after)) as lists:
-        async for entries in lists:
-            for entry in coalesced(entries):
-                yield entry
 
 
 def _cut_off(*, has_cursor: bool) -> RPCError:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -11,13 +11,12 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from tidewire import RPCError, Tracked
+from tidewire import RPCError
 
 from .answering import AnswerSettings
-from .events import MessageEvent
 from .log import Channel, EventId, Log
 from .models import Message, TextPart
-from .readers import Picture, Place, Readers
+from .readers import Picture, Place, Readers, Reading
 from .recorder import Recorder
 from .recovery import close_turn
 from .store import (
@@ -101,9 +100,7 @@ class Turns:
                 shown[-1], position = await self._readers.answer_so_far(shown[-1])
             return Picture(messages=shown, next_cursor=page.next_cursor, turn=turn, position=position)
 
-    async def stream(
-        self, question: Question, last_event_id: str | None
-    ) -> AsyncIterator[Tracked[MessageEvent]]:
+    async def stream(self, question: Question, last_event_id: str | None) -> Reading:
         """Attach to the turn that answers `question`; start it if it is new. Gives its events.
 
         A turn is started only if this is no continuation (`last_event_id`), no repetition (its
@@ -123,9 +120,7 @@ class Turns:
         has_cursor = last_event_id is not None
         return self._readers.turn(question.conversation_id, place, has_cursor=has_cursor)
 
-    async def watch(
-        self, conversation_id: str, last_event_id: str | None
-    ) -> AsyncIterator[Tracked[MessageEvent]]:
+    async def watch(self, conversation_id: str, last_event_id: str | None) -> Reading:
         """Give the events of every turn of a conversation, after `last_event_id`, or from now on.
 
         What is not kept any more after that id is given as snapshots of the newest messages. A reader that

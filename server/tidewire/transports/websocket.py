@@ -23,6 +23,7 @@ async def serve_websocket(dispatcher: Dispatcher, websocket: WebSocket, sessions
         cut=wire.abort,
     )
     sessions.add(session)
+    wire.empty(session.outbox)
     writing = asyncio.create_task(_write(wire, session, info.client))
     try:
         session.open()

@@ -6,6 +6,8 @@ from typing import Final, Protocol
 
 from starlette.websockets import WebSocket
 
+from ..outbox import Outbox
+
 DIRECT_EXTENSION: Final = "tidewire.direct"
 """A server that has this ASGI extension gives a `DirectSocket` there."""
 
@@ -83,6 +85,9 @@ class Wire:
         finally:
             self._reading = None
 
+    def empty(self, outbox: Outbox) -> None:
+        """Send what comes into an outbox without a task, where that is possible."""
+
     async def send(self, frames: list[bytes]) -> None:
         """Send frames, and empty the list. Returns when there can be more.
 
@@ -148,10 +153,15 @@ class DirectWire(Wire):
         self._socket.deliver(receive)
         await self._read(receive)
 
+    def empty(self, outbox: Outbox) -> None:
+        """As `Wire`; what the operating system does not take at once is left to `send`."""
+        outbox.write_by(self._write)
+
     async def send(self, frames: list[bytes]) -> None:
         """As `Wire`. Returns when the operating system has taken everything."""
-        self._socket.write(frames)
-        frames.clear()
+        if frames:
+            self._socket.write(frames)
+            frames.clear()
         if self._socket.unsent:
             await self._flush()
 
@@ -168,6 +178,10 @@ class DirectWire(Wire):
             # It does not answer the Close, or does not even take it.
             self._socket.abort()
             await self._socket.lost()
+
+    def _write(self, frames: list[bytes]) -> bool:
+        self._socket.write(frames)
+        return not self._socket.unsent
 
     async def _flush(self) -> None:
         unsent, since = self._socket.unsent, self._loop.time()

@@ -7,9 +7,9 @@ import pytest
 from tests.tidewire.chat.house import House, read, said
 from tests.tidewire.chat.scripted import WAIT_SECONDS, text
 from tidewire import RPCError
-from tidewire.chat.coalescing import LAG
 from tidewire.chat.events import Complete, Snapshot, TextDelta, UsageReport
 from tidewire.chat.log import EventId
+from tidewire.chat.log.coalescing import LAG
 from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
 from tidewire.chat.readers import Place, Readers

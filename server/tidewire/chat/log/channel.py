@@ -1,10 +1,11 @@
 """One conversation's entries, while somebody writes or reads them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from ..events import Complete, MessageEvent, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from .coalescing import coalesced
 from .entry import Entry, EventId
 from .journal import Journal, Kept, Written
 
@@ -40,6 +41,18 @@ class LogGivenUpError(Exception):
 
 class LogFailingError(Exception):
     """Entries cannot be written, and have not been for a while."""
+
+
+class Follower(Protocol):
+    """Who is handed entries as they are written."""
+
+    def take(self, entries: Sequence[Entry]) -> bool:
+        """Take entries; False to get no more. Never fails."""
+        ...
+
+    def stop(self) -> None:
+        """Get no more, for there is something else to be read."""
+        ...
 
 
 class Channel:
@@ -85,6 +98,7 @@ class Channel:
         self._turn_size = 0
         self._after_delta = False
         self._ended = False
+        self._followers: dict[Follower, None] = {}
         self._moved = asyncio.Event()
         self._failing_since = 0.0
 
@@ -150,8 +164,16 @@ class Channel:
             self._tail_size += entry.size
         self._cut_tail()
         self.written = published[-1][0].id.number
-        self._move()
+        if self._followers:
+            self._hand_over([entry for entry, _ in published])
+        self._wake_readers()
         return ended
+
+    def _hand_over(self, published: Sequence[Entry]) -> None:
+        entries = list(coalesced(published))
+        for follower in list(self._followers):
+            if not follower.take(entries):
+                self._followers.pop(follower, None)
 
     def _cut_tail(self) -> None:
         if len(self._tail) <= TAIL * 3 // 2 and self._tail_size <= TAIL_SIZE * 3 // 2:
@@ -190,16 +212,36 @@ class Channel:
             self._move()
 
     def _move(self) -> None:
+        followers, self._followers = self._followers, {}
+        for follower in followers:
+            follower.stop()
+        self._wake_readers()
+
+    def _wake_readers(self) -> None:
         # A new event rather than a cleared one: every reader that waits now sees this.
         self._moved.set()
         self._moved = asyncio.Event()
 
     # ---------- reading
 
-    async def follow(self, after: int) -> AsyncGenerator[list[Entry], None]:
-        """Give every entry after a number, those to come included; never ends by itself.
+    def follow(self, follower: "Follower", after: int) -> bool:
+        """Hand over every entry after a number as it comes, if that one is the newest.
 
-        They come in lists of what is there, in order; a long one is a reader's that lags.
+        Ends when the follower takes no more, and when there is something that `read` tells.
+        """
+        can = after == self.written and self.failure is None and not (self._ended or self.given_up)
+        if can:
+            self._followers[follower] = None
+        return can
+
+    def unfollow(self, follower: "Follower") -> None:
+        """Hand nothing over any more."""
+        self._followers.pop(follower, None)
+
+    async def read(self, after: int) -> list[Entry]:
+        """Wait for entries after a number, and give what is there, in order.
+
+        Of many, as a reader finds that lags, neighbouring pieces of one text come as one.
 
         Raises:
             LogGapError: entries in between are no longer kept.
@@ -208,25 +250,18 @@ class Channel:
             LogGivenUpError: new ones never can be.
             StoreError: entries cannot be read.
         """
-        number = after
-        while True:
-            entries = await self._next(number)
-            yield entries
-            number = entries[-1].id.number
-
-    async def _next(self, number: int) -> list[Entry]:
-        while self.written <= number:
+        while self.written <= after:
             if self._ended:
                 raise LogEndedError
             self._check_patience()
             await self._moved.wait()
         first = self._tail[0].id.number if self._tail else self.written + 1
-        if number + 1 >= first:
-            return self._tail[number + 1 - first :]
-        entries = await self._journal.read(self.conversation_id, number, limit=PAGE, max_size=PAGE_SIZE)
-        if not entries or entries[0].id.number != number + 1:
+        if after + 1 >= first:
+            return list(coalesced(self._tail[after + 1 - first :]))
+        entries = await self._journal.read(self.conversation_id, after, limit=PAGE, max_size=PAGE_SIZE)
+        if not entries or entries[0].id.number != after + 1:
             raise LogGapError
-        return entries
+        return list(coalesced(entries))
 
     def _check_patience(self) -> None:
         if self.given_up:

@@ -94,7 +94,7 @@ class Database:
             return cls(sqlite_engine(url, pool_size=1), NoOthers(), readers=gate, writers=gate)
         readers, writers = asyncio.Semaphore(READERS), asyncio.Semaphore(1)
         engine = sqlite_engine(url, pool_size=READERS + 1)
-        appender = Appender(lambda: connect_sqlite(engine, url)) if CAN_APPEND else None
+        appender = Appender(lambda: connect_appender(engine, url)) if CAN_APPEND else None
         return cls(engine, FileServers(file), readers=readers, writers=writers, appender=appender)
 
     async def read(
@@ -198,10 +198,12 @@ def connect_args_of(url: URL) -> dict[str, Any]:
     return own if "timeout" in url.query else {**own, "timeout": BUSY_TIMEOUT}
 
 
-async def connect_sqlite(engine: AsyncEngine, url: URL) -> aiosqlite.Connection:
+async def connect_appender(engine: AsyncEngine, url: URL) -> aiosqlite.Connection:
     """Make a connection that is not the engine's, but like one."""
     arguments, options = engine.dialect.create_connect_args(url)
-    connection = await aiosqlite.connect(*arguments, **{**options, **connect_args_of(url)})
+    # A statement for each number of rows: the 128 that are kept by default would take 20 MiB in time.
+    own = {**options, **connect_args_of(url), "cached_statements": 4}
+    connection = await aiosqlite.connect(*arguments, **own)
     try:
         await set_up_sqlite(connection)
     except BaseException:

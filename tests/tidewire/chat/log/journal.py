@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
 
@@ -137,3 +137,11 @@ async def until(condition: Callable[[], bool]) -> None:
 async def turn_of_the_loop(count: int = 1) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+async def lists_of(channel: Channel, after: int) -> AsyncGenerator[list[Entry]]:
+    """What a reader gets that asks again and again."""
+    while True:
+        entries = await channel.read(after)
+        yield entries
+        after = entries[-1].id.number

@@ -14,6 +14,7 @@ from tests.tidewire.chat.log.journal import (
     MemoryJournal,
     add,
     complete,
+    lists_of,
     turn_of_the_loop,
     word,
 )
@@ -55,7 +56,7 @@ def hand() -> Hand:
 async def read(channel: Channel, after: int, up_to: int) -> list[Entry]:
     """The entries from one number to another."""
     found: list[Entry] = []
-    async with asyncio.timeout(WAIT_SECONDS), aclosing(channel.follow(after)) as lists:
+    async with asyncio.timeout(WAIT_SECONDS), aclosing(lists_of(channel, after)) as lists:
         async for entries in lists:
             assert entries
             found += entries
@@ -280,7 +281,7 @@ async def test_a_reader_far_behind_takes_pages_of_bounded_length_and_size(
     add(hand.channel, *"abcdefghij", "x" * 300, "y" * 300, *"abcd")
     hand.write()
     pages: list[list[int]] = []
-    async with aclosing(hand.channel.follow(0)) as lists:
+    async with aclosing(lists_of(hand.channel, 0)) as lists:
         while not pages or pages[-1][-1] < 16:
             pages.append(numbers(await anext(lists)))
     assert pages == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11], [12], [13, 14, 15, 16]]

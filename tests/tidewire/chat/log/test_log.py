@@ -17,6 +17,7 @@ from tests.tidewire.chat.log.journal import (
     MemoryJournal,
     add,
     complete,
+    lists_of,
     turn_of_the_loop,
     until,
     word,
@@ -259,7 +260,7 @@ async def test_who_follows_a_forgotten_conversation_reads_to_its_end(log: Log) -
     async with log.channel("c") as channel:
         add(channel, "a")
         await written(channel)
-        async with asyncio.timeout(WAIT_SECONDS), aclosing(channel.follow(0)) as lists:
+        async with asyncio.timeout(WAIT_SECONDS), aclosing(lists_of(channel, 0)) as lists:
             assert len(await anext(lists)) == 1
             log.forget("c")
             with pytest.raises(LogEndedError):
@@ -275,14 +276,14 @@ async def test_who_waits_in_a_channel_that_is_given_up_is_told_and_the_next_gets
         add(channel, "a")
         with pytest.raises(LogGivenUpError):
             await written(channel)
-        async with aclosing(channel.follow(0)) as lists:
+        async with aclosing(lists_of(channel, 0)) as lists:
             with pytest.raises(LogGivenUpError):
                 await anext(lists)
         async with log.channel("c") as fresh:
             assert fresh is not channel
             add(fresh, "b")
             await written(fresh)
-            async with aclosing(fresh.follow(0)) as lists:
+            async with aclosing(lists_of(fresh, 0)) as lists:
                 assert [entry.event for entry in await anext(lists)] == [word("theirs"), word("b")]
             # Whoever leaves the old one does not take the new one along.
             held = await log.join("c")
@@ -557,7 +558,7 @@ class Reader:
     async def _read(self) -> None:
         conversation_id = self._channel.conversation_id
         try:
-            async with aclosing(self._channel.follow(self.after)) as lists:
+            async with aclosing(lists_of(self._channel, self.after)) as lists:
                 async for entries in lists:
                     for entry in entries:
                         # Durable before visible.

@@ -78,7 +78,7 @@ async def test_a_connection_that_cannot_be_opened_is_opened_by_the_next(
         raise sqlite3.OperationalError("unable to open database file")
 
     with monkeypatch.context() as broken:
-        broken.setattr("tidewire.chat.store.database.connect_sqlite", fail)
+        broken.setattr("tidewire.chat.store.database.connect_appender", fail)
         with pytest.raises(StoreError):
             await impatient.events.write(entries(1))
     await impatient.events.write(entries(1))

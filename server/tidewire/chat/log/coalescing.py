@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from .events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
-from .log import Entry
+from ..events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from .entry import Entry
 
 LAG: Final = 32
 """Entries that a reader may be behind before they are coalesced; at a usual rate a third of a second."""

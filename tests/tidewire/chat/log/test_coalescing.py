@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tidewire.chat.test_fold import folded, sequences
-from tidewire.chat.coalescing import LAG, MAX_COALESCED, coalesced
 from tidewire.chat.events import MessageEvent, TextDelta, ToolCallComplete, ToolCallDelta
 from tidewire.chat.log import Entry, EventId
+from tidewire.chat.log.coalescing import LAG, MAX_COALESCED, coalesced
 
 EPOCH = "0a1b2c3d"
 
