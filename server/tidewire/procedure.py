@@ -134,9 +134,10 @@ class Output(msgspec.Struct, frozen=True):
             RPCError: INTERNAL_SERVER_ERROR "Output validation failed", from the cause.
         """
         if isinstance(value, SharedEvent):
-            if not any(self.tracked_type is known for known in value.types):
+            # By identity, for types compare slowly: a union its members, one by one.
+            if id(self.tracked_type) not in value.checked:
                 _conform(value.data, self.tracked_type)
-                value.types.append(self.tracked_type)
+                value.checked.add(id(self.tracked_type))
             return value
         if isinstance(value, Tracked):
             return Tracked(value.id, _conform(value.data, self.tracked_type))
@@ -151,8 +152,13 @@ _NATIVE: Final = (
 )
 
 
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+
+
 def _conform(value: Any, expected: Any) -> Any:
     if expected is Any or expected is object:
+        return value
+    if type(value) is expected and expected in _SCALARS:
         return value
     if expected is Never:
         raise RPCError("INTERNAL_SERVER_ERROR", "Output validation failed")

@@ -36,8 +36,8 @@ class SharedEvent(Tracked[T_co], Generic[T_co], frozen=True, eq=False):
     Its data must not change any more.
     """
 
-    types: list[Any] = msgspec.field(default_factory=list)
-    """What the data was checked against."""
+    checked: set[int] = msgspec.field(default_factory=set)
+    """The identities of the types that the data was checked against; procedures keep them alive."""
     tails: dict[str, bytes] = msgspec.field(default_factory=dict)
     """What ends the frames that carry it, by the name of the transformer."""
 
