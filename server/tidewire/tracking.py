@@ -1,7 +1,7 @@
 """Events that a client can resume after."""
 
 import re
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
