@@ -10,6 +10,7 @@ from tidewire.chat.answering import AnswerSettings
 from tidewire.chat.events import MessageEvent, TextDelta
 from tidewire.chat.log import Log, LogLimits
 from tidewire.chat.models import Message
+from tidewire.chat.readers import Reading
 from tidewire.chat.store import Store
 from tidewire.chat.tools import Tool, Toolbox
 from tidewire.chat.turn import TurnServices
@@ -64,7 +65,7 @@ class House:
 
     async def send(
         self, message: str = "Hello", client_message_id: str | None = None, after: str | None = None
-    ) -> AsyncIterator[Tracked[MessageEvent]]:
+    ) -> Reading:
         async with asyncio.timeout(WAIT_SECONDS):
             return await self.turns.stream(self.question(message, client_message_id), after)
 
@@ -85,7 +86,7 @@ class House:
         async with asyncio.timeout(WAIT_SECONDS):
             return await self.turns.stream(self.question(message, client_message_id, message_id), after)
 
-    async def at_gate(self) -> AsyncIterator[Tracked[MessageEvent]]:
+    async def at_gate(self) -> Reading:
         """Send into a provider that says something and then waits, and wait until it does."""
         events = await self.send()
         async with asyncio.timeout(WAIT_SECONDS):

@@ -1,18 +1,20 @@
 """Places in a turn, and what a reader gets where the log does not reach."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from tests.tidewire.chat.house import House, read, said
+from tests.tidewire.chat.log.journal import turn_of_the_loop
 from tests.tidewire.chat.scripted import WAIT_SECONDS, text
-from tidewire import RPCError
-from tidewire.chat.events import Complete, Snapshot, TextDelta, UsageReport
+from tidewire import RPCError, Tracked
+from tidewire.chat.events import Complete, MessageEvent, Snapshot, TextDelta, UsageReport
 from tidewire.chat.log import EventId
 from tidewire.chat.log.coalescing import LAG
 from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
-from tidewire.chat.readers import Place, Readers
+from tidewire.chat.readers import Place, Readers, Reading
 from tidewire.chat.store import StoreError
 
 
@@ -148,3 +150,66 @@ async def test_whoever_has_read_the_end_gets_nothing_more(house: House) -> None:
     house.provider.script([Text("one"), *text("two")])
     whole = await house.ask()
     assert await house.ask(after=whole[-1].id) == []
+
+
+# ---------- following
+
+
+class Reader:
+    """Reads to the end, by following whenever that is possible; of each handover it takes `room` at most."""
+
+    def __init__(self, reading: Reading, room: int = 1000) -> None:
+        self.seen: list[Tracked[MessageEvent]] = []
+        self.handed = 0
+        self._reading = reading
+        self._room = room
+        self._stopped = asyncio.Event()
+
+    async def read(self) -> list[Tracked[MessageEvent]]:
+        async with asyncio.timeout(WAIT_SECONDS):
+            async for event in self._reading:
+                self.seen.append(event)
+                self._stopped.clear()
+                if self._reading.follow(self._take, self._stopped.set):
+                    await self._stopped.wait()
+        return self.seen
+
+    def _take(self, events: Sequence[Tracked[MessageEvent]]) -> int:
+        self.seen += events[: self._room]
+        self.handed += len(events[: self._room])
+        return min(self._room, len(events))
+
+
+@pytest.mark.parametrize("room", [0, 1, 2, 1000])
+async def test_who_follows_a_turn_sees_it_to_its_end(house: House, room: int) -> None:
+    gate = asyncio.Event()
+    house.provider.script([*text("one two"), gate, *text(" three four five six seven eight")])
+    asked = await house.send()
+    reader = Reader(await house.send(), room)
+    reading = asyncio.create_task(reader.read())
+    async with asyncio.timeout(WAIT_SECONDS):
+        await house.provider.waiting.wait()
+    gate.set()
+    assert await reading == await read(asked)
+    assert bool(reader.handed) == bool(room)
+
+
+async def test_who_follows_a_turn_does_not_see_the_next(house: House) -> None:
+    gate = asyncio.Event()
+    house.provider.script([gate, *text("one")], text("two"))
+    reading = asyncio.create_task(Reader(await house.at_gate()).read())
+    gate.set()
+    assert said(await reading) == "one"
+    assert said(await house.ask("again")) == "two"
+
+
+async def test_a_deleted_conversation_ends_who_follows_it(house: House) -> None:
+    house.provider.script(text("one"))
+    await house.ask()
+    watching = asyncio.create_task(
+        Reader(await house.turns.watch(house.conversation_id, last_event_id=None)).read()
+    )
+    await turn_of_the_loop(50)
+    await house.turns.forget(house.conversation_id)
+    with pytest.raises(RPCError, match="deleted"):
+        await watching

@@ -277,7 +277,7 @@ async def test_a_reader_that_leaves_stops_nothing(house: House) -> None:
     gate = asyncio.Event()
     house.provider.script([Text("one "), gate, *text("two")])
     events = await house.at_gate()
-    async with aclosing(events) as leaving:  # type: ignore[type-var]
+    async with aclosing(events) as leaving:
         await anext(leaving)
     gate.set()
     assert said(await house.ask()) == "one two"

@@ -1,7 +1,7 @@
 """One conversation's entries: visible once they are written, followed from anywhere."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from math import inf
 from typing import TypeVar
@@ -22,6 +22,7 @@ from tests.tidewire.chat.scripted import WAIT_SECONDS
 from tidewire.chat.events import MessageEvent, ReasoningDelta, Start, TextDelta, ToolCallComplete
 from tidewire.chat.log import Channel, Entry, EventId, Kept, LogFailingError, LogGapError, Written
 from tidewire.chat.log import channel as channel_module
+from tidewire.chat.log.coalescing import LAG
 from tidewire.chat.store import StoreError
 
 T = TypeVar("T")
@@ -331,3 +332,92 @@ def test_what_another_server_wrote_does_not_count_while_this_one_writes(hand: Ha
     add(hand.channel, "a")
     hand.channel.others_wrote(5)
     assert (hand.channel.appended, hand.channel.written) == (1, 0)
+
+
+# ---------- following
+
+
+class Follower:
+    """Takes as much as it is told to."""
+
+    def __init__(self, room: float = inf) -> None:
+        self.room = room
+        self.taken: list[Entry] = []
+        self.stops = 0
+
+    def take(self, entries: Sequence[Entry]) -> bool:
+        self.taken += entries
+        self.room -= 1
+        return self.room > 0
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+async def test_who_follows_is_handed_what_is_written_and_nothing_else(hand: Hand) -> None:
+    follower = Follower()
+    assert hand.channel.follow(follower, 0)
+    add(hand.channel, "a", "b", "c")
+    assert not follower.taken
+    hand.write(2)
+    assert numbers(follower.taken) == [1, 2]
+    hand.write()
+    assert numbers(follower.taken) == [1, 2, 3]
+    hand.channel.unfollow(follower)
+    add(hand.channel, "d")
+    hand.write()
+    assert (numbers(follower.taken), follower.stops) == ([1, 2, 3], 0)
+    assert hand.journal.reads == 0
+
+
+async def test_only_who_has_the_newest_entry_can_follow(hand: Hand) -> None:
+    add(hand.channel, "a", "b")
+    hand.write()
+    assert not hand.channel.follow(Follower(), 1)
+    assert hand.channel.follow(Follower(), 2)
+
+
+async def test_who_takes_no_more_is_handed_no_more_and_the_others_are(hand: Hand) -> None:
+    short, long = Follower(room=1), Follower()
+    assert hand.channel.follow(short, 0)
+    assert hand.channel.follow(long, 0)
+    for letter in "ab":
+        add(hand.channel, letter)
+        hand.write()
+    assert (numbers(short.taken), numbers(long.taken)) == ([1], [1, 2])
+
+
+async def test_many_entries_are_handed_over_as_few(hand: Hand) -> None:
+    follower = Follower()
+    hand.channel.follow(follower, 0)
+    add(hand.channel, *"x" * (LAG + 1))
+    hand.write()
+    [entry] = follower.taken
+    assert (entry.id.number, entry.event) == (LAG + 1, word("x" * (LAG + 1)))
+
+
+@pytest.mark.parametrize(
+    "happen",
+    [
+        lambda channel: channel.fail(UNAVAILABLE),
+        lambda channel: channel.end(),
+        lambda channel: channel.give_up(),
+        lambda channel: channel.others_wrote(5),
+    ],
+    ids=["fail", "end", "give up", "others wrote"],
+)
+async def test_what_can_only_be_read_ends_the_following(
+    hand: Hand, happen: Callable[[Channel], None]
+) -> None:
+    follower = Follower()
+    hand.channel.follow(follower, 0)
+    happen(hand.channel)
+    assert (follower.stops, follower.taken) == (1, [])
+    assert not hand.channel.follow(follower, 0)
+
+
+async def test_after_a_failure_it_can_be_followed_again(hand: Hand) -> None:
+    add(hand.channel, "a")
+    hand.channel.fail(UNAVAILABLE)
+    hand.write()
+    assert hand.channel.follow(Follower(), 1)

@@ -26,6 +26,7 @@ from tests.tidewire.chat.scripted import WAIT_SECONDS
 from tidewire.chat.events import ToolCallComplete
 from tidewire.chat.log import (
     Channel,
+    Entry,
     Kept,
     Log,
     LogEndedError,
@@ -545,10 +546,17 @@ async def test_what_another_server_writes_is_followed_until_this_one_is_alone(
 
 
 class Reader:
-    """Reads until it has all up to a number, or is told of a gap; checks what it gets."""
+    """Reads until it has all up to a number, or is told of a gap; checks what it gets.
 
-    def __init__(self, channel: Channel, journal: MemoryJournal, after: int) -> None:
+    Follows the channel whenever it can, unless it takes nothing (`room` is 0); of `room` handovers it refuses
+    the last.
+    """
+
+    def __init__(self, channel: Channel, journal: MemoryJournal, after: int, room: int) -> None:
         self.after = after
+        self._room = room
+        self._handovers = 0
+        self._stopped = asyncio.Event()
         self.seen: list[int] = []
         self.has_gap = False
         self._channel = channel
@@ -556,21 +564,41 @@ class Reader:
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        conversation_id = self._channel.conversation_id
         try:
-            async with aclosing(lists_of(self._channel, self.after)) as lists:
-                async for entries in lists:
-                    for entry in entries:
-                        # Durable before visible.
-                        assert entry.id.number <= self._journal.newest[conversation_id]
-                        assert entry.event == word(str(entry.id.number)) or entry.event == complete()
-                        self.seen.append(entry.id.number)
+            while True:
+                for entry in await self._channel.read(self._last):
+                    self._see(entry)
+                self._stopped.clear()
+                if self._room and self._channel.follow(self, self._last):
+                    await self._stopped.wait()
         except LogGapError:
             self.has_gap = True
 
+    @property
+    def _last(self) -> int:
+        return self.seen[-1] if self.seen else self.after
+
+    def _see(self, entry: Entry) -> None:
+        # Durable before visible.
+        assert entry.id.number <= self._journal.newest[self._channel.conversation_id]
+        assert entry.event == word(str(entry.id.number)) or entry.event == complete()
+        self.seen.append(entry.id.number)
+
+    def take(self, entries: Sequence[Entry]) -> bool:
+        self._handovers += 1
+        if self._handovers % self._room == 0:
+            self._stopped.set()
+            return False
+        for entry in entries:
+            self._see(entry)
+        return True
+
+    def stop(self) -> None:
+        self._stopped.set()
+
     async def finish(self, last: int) -> None:
         """Wait until it has all that it can get."""
-        await until(lambda: self.task.done() or (self.seen or [self.after])[-1] >= last)
+        await until(lambda: self.task.done() or self._last >= last)
         if not self.has_gap:
             assert not self.task.done()
             self.task.cancel()
@@ -620,7 +648,7 @@ def test_every_reader_gets_all_after_its_place_once_and_in_order_or_is_told_of_a
                 case "join":
                     channel = channels[name]
                     after = round(channel.appended * amount / 100)
-                    readers.append((name, Reader(channel, journal, after)))
+                    readers.append((name, Reader(channel, journal, after, room=amount % 4)))
                 case "fail":
                     journal.failing_writes = amount
                 case "trim":
