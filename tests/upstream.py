@@ -291,7 +291,8 @@ class Upstream:
         gone = asyncio.create_task(reader.gone.wait())
         try:
             await asyncio.wait({play, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not play.done():
+            # Whoever closes while something is being sent makes that fail, at the same moment.
+            if not play.done() or isinstance(play.exception(), ConnectionError):
                 request.hung_up_at = asyncio.get_running_loop().time()
                 request.hung_up.set()
                 return False

@@ -16,7 +16,7 @@ class Sizes:
     stops: int
     """That race the end of their turn."""
     deltas: int
-    """Of a long answer."""
+    """Of a long answer; each has some 200 characters, and a turn may have 8 Mi of them."""
     kills: int
     """Of each of a few servers."""
     deploys: int
@@ -24,7 +24,7 @@ class Sizes:
 
 
 QUICK: Final = Sizes(rounds=1, sockets=200, stops=100, deltas=4_000, kills=17, deploys=3)
-SOAK: Final = Sizes(rounds=20, sockets=1_000, stops=2_000, deltas=50_000, kills=200, deploys=20)
+SOAK: Final = Sizes(rounds=20, sockets=1_000, stops=2_000, deltas=30_000, kills=200, deploys=20)
 
 SIZES: Final = SOAK if os.environ.get("TIDEWIRE_SOAK", "0") not in {"", "0"} else QUICK
 SEEDS: Final = range(SIZES.rounds)

@@ -216,8 +216,8 @@ class Readers:
         if place.at_end:
             return
         if place.after.epoch != place.turn_id:
-            async with self._log.channel(conversation_id) as channel:
-                try:
+            try:
+                async with self._log.channel(conversation_id) as channel:
                     if channel.appended <= place.after.number and not await self._has_answer(place.turn_id):
                         # Deleted since the place was found: nothing more will come.
                         raise LogGapError
@@ -227,10 +227,10 @@ class Readers:
                             yield entry.tracked
                             has_cursor = True
                     return
-                except (LogGapError, LogEndedError):
-                    place = Place(place.turn_id, EventId(place.turn_id, 0))
-                except (LogFailingError, LogGivenUpError, StoreError) as error:
-                    raise _cut_off(has_cursor=has_cursor) from error
+            except (LogGapError, LogEndedError):
+                place = Place(place.turn_id, EventId(place.turn_id, 0))
+            except (LogFailingError, LogGivenUpError, StoreError) as error:
+                raise _cut_off(has_cursor=has_cursor) from error
         try:
             messages = await self._store.messages.turn(place.turn_id)
         except StoreError as error:
@@ -271,8 +271,8 @@ class Readers:
         picture: Callable[[int], Awaitable[Picture]],
     ) -> Events:
         wanted = SNAPSHOTS if after else 1
-        async with self._log.channel(conversation_id) as channel:
-            try:
+        try:
+            async with self._log.channel(conversation_id) as channel:
                 if after is not None and not await self._is_known(channel, after):
                     after = None
                 while True:
@@ -288,10 +288,11 @@ class Readers:
                                 yield entry.tracked
                     except LogGapError:
                         after = None
-            except LogEndedError as error:
-                raise RPCError("NOT_FOUND", "The conversation was deleted") from error
-            except (LogFailingError, LogGivenUpError, StoreError) as error:
-                raise _cut_off(has_cursor=True) from error
+        except LogEndedError as error:
+            raise RPCError("NOT_FOUND", "The conversation was deleted") from error
+        except (LogFailingError, LogGivenUpError, StoreError) as error:
+            # Watching again begins nothing.
+            raise _cut_off(has_cursor=True) from error
 
     async def _is_known(self, channel: Channel, event_id: EventId) -> bool:
         """Whether an id is of this conversation, and not of a time that is still to come."""

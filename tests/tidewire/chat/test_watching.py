@@ -183,6 +183,23 @@ async def test_a_database_that_fails_is_said_in_a_way_that_lets_clients_come_bac
     assert caught.value.code == "SERVICE_UNAVAILABLE"
 
 
+async def test_a_log_that_cannot_be_opened_is_said_in_a_way_that_lets_clients_come_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise StoreError("The database is busy or unavailable.")
+
+    house.provider.script(text("one"))
+    events = await house.ask("first", "mine")
+    turn = await house.send("first", "mine", events[1].id)
+    watch = await Watch.of(house, events[1].id)
+    monkeypatch.setattr(house.store.events, "position", fail)
+    for reading in (anext(turn), watch.next()):
+        with pytest.raises(RPCError) as caught:
+            await reading
+        assert caught.value.code == "SERVICE_UNAVAILABLE"
+
+
 async def test_who_is_cut_off_before_anything_happened_loses_nothing(house: House) -> None:
     house.provider.script(text("zero"), text("one two"))
     await house.ask("first")

@@ -186,6 +186,11 @@ class Channel:
         self._tail = self._tail[len(self._tail) - keep :]
         self._tail_size = size
 
+    def drop_tail(self, up_to: int) -> None:
+        """Keep no entries in memory up to a number."""
+        keep = [entry for entry in self._tail if entry.id.number > up_to]
+        self._tail, self._tail_size = keep, sum(entry.size for entry in keep)
+
     def fail(self, error: Exception) -> None:
         """Say that writing has failed; what is pending stays so."""
         now = asyncio.get_running_loop().time()
@@ -257,7 +262,7 @@ class Channel:
             await self._moved.wait()
         first = self._tail[0].id.number if self._tail else self.written + 1
         if after + 1 >= first:
-            return list(coalesced(self._tail[after + 1 - first :]))
+            return list(coalesced(_page(self._tail[after + 1 - first :])))
         entries = await self._journal.read(self.conversation_id, after, limit=PAGE, max_size=PAGE_SIZE)
         if not entries or entries[0].id.number != after + 1:
             raise LogGapError
@@ -270,3 +275,13 @@ class Channel:
             return
         if asyncio.get_running_loop().time() - self._failing_since >= self._patience:
             raise LogFailingError from self.failure
+
+
+def _page(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """The first of them, as many as a page may hold; one at least."""
+    size = 0
+    for count, entry in enumerate(entries):
+        if size >= PAGE_SIZE:
+            return entries[:count]
+        size += entry.size
+    return entries

@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from .channel import Channel, LogFailingError
+from .channel import Channel, LogFailingError, LogGivenUpError
 from .entry import Entry
 from .journal import Journal, Kept, Written
 
@@ -36,6 +36,9 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True):
     network or a restarted server; later readers get a snapshot."""
     max_size: int = 64 << 20
     """Characters of finished turns, in all conversations together; the oldest are dropped first."""
+    lag: float = 5.0
+    """Seconds that a finished turn's newest entries stay in memory, for readers that lag a little. Those that
+    watch longer than that wait for nothing more of it."""
     interval: float = 0.02
     """Seconds between two groups, unless something is news: what comes meanwhile is written together."""
     retry_delays: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0)
@@ -91,13 +94,15 @@ class Log:
         Raises:
             StoreError: the journal cannot be read.
         """
+        await self.refresh(self._channels)
+        kept = await self.journal.kept()
+        # Only now: if any of that fails, it is to be done again.
         self._alone = True
         if self._refreshing is not None:
             self._refreshing.cancel()
             self._refreshing = None
-        await self.refresh(self._channels)
         already = {(turn.conversation_id, turn.last) for _, turn in self._kept}
-        for turn in await self.journal.kept():
+        for turn in kept:
             if (turn.conversation_id, turn.last) not in already:
                 self._keep(turn)
 
@@ -112,7 +117,7 @@ class Log:
         while self._waiting and not any(channel.failure for channel in self._waiting):
             channel = next(iter(self._waiting))
             self._hurry()
-            with suppress(TimeoutError, LogFailingError):
+            with suppress(TimeoutError, LogFailingError, LogGivenUpError):
                 # In steps, so that a failure is noticed.
                 await asyncio.wait_for(channel.until(channel.appended), 0.1)
         if self._waiting:
@@ -265,8 +270,10 @@ class Log:
         return True
 
     def _publish(self, channel: Channel, count: int) -> None:
+        loop = asyncio.get_running_loop()
         for turn in channel.publish(count):
             self._keep(turn)
+            loop.call_later(self._limits.lag, channel.drop_tail, turn.last)
         if channel.written == channel.appended:
             del self._waiting[channel]
             self._drop_idle(channel)

@@ -288,6 +288,31 @@ async def test_a_reader_far_behind_takes_pages_of_bounded_length_and_size(
     assert pages == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11], [12], [13, 14, 15, 16]]
 
 
+async def test_a_reader_that_lags_a_little_takes_pages_of_bounded_size_too(
+    hand: Hand, small: Callable[..., None]
+) -> None:
+    small(PAGE_SIZE=200)
+    add(hand.channel, "x" * 150, "y" * 150, *"abc")
+    hand.write()
+    assert [numbers(await hand.channel.read(after)) for after in (0, 1, 2)] == [[1, 2], [2, 3], [3, 4, 5]]
+    assert hand.journal.reads == 0
+
+
+async def test_what_is_dropped_from_memory_is_read_from_the_journal(hand: Hand) -> None:
+    add(hand.channel, *"abc")
+    hand.write()
+    hand.channel.drop_tail(2)
+    assert numbers(await hand.channel.read(2)) == [3]
+    assert hand.journal.reads == 0
+    assert numbers(await hand.channel.read(0)) == [1, 2, 3]
+    assert hand.journal.reads == 1
+    hand.channel.drop_tail(3)
+    add(hand.channel, "d")
+    hand.write()
+    assert numbers(await hand.channel.read(3)) == [4]
+    assert hand.journal.reads == 1
+
+
 async def test_what_is_no_longer_kept_is_a_gap(hand: Hand, small: Callable[..., None]) -> None:
     small(TAIL=2)
     add(hand.channel, *"abc")

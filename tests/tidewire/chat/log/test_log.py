@@ -322,6 +322,19 @@ async def test_closing_writes_what_is_pending(journal: MemoryJournal) -> None:
     assert kept(journal) == [1, 2, 3]
 
 
+async def test_closing_ends_though_a_channel_is_given_up(journal: MemoryJournal) -> None:
+    log = Log(journal, LogLimits(retry_delays=(0,), trim_interval=NEVER))
+    await log.own()
+    log.start()
+    async with log.channel("c") as channel:
+        journal.keep([Written.of("c", 1, "another turn", word("theirs"))])
+        journal.failing_writes = 1
+        add(channel, "a")
+        async with asyncio.timeout(WAIT_SECONDS):
+            await log.close()
+        assert channel.given_up
+
+
 async def test_closing_does_not_wait_for_a_journal_that_fails(
     journal: MemoryJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -539,6 +552,36 @@ async def test_what_another_server_writes_is_followed_until_this_one_is_alone(
         add(channel, "b", turn="two")
         await written(channel)
         assert kept(journal) == [1, 2, 3]
+    await log.close()
+
+
+async def test_a_server_is_alone_only_once_it_knows_what_there_is(journal: MemoryJournal) -> None:
+    log = Log(journal, LogLimits(refresh_interval=0, trim_interval=NEVER))
+    log.start()
+    log.share()
+    journal.keep([Written.of("c", 1, "one", complete("one"))])
+    journal.failures = 1
+    with pytest.raises(StoreError):
+        await log.own()
+    alone = [log.alone]
+    async with log.channel("c") as channel:
+        journal.keep([Written.of("c", 2, "two", word("a"))])
+        await until(lambda: channel.written == 2)
+    await log.own()
+    assert [*alone, log.alone] == [False, True]
+    await log.close()
+
+
+async def test_a_finished_turn_does_not_stay_in_memory(journal: MemoryJournal) -> None:
+    log = Log(journal, LogLimits(lag=0, trim_interval=NEVER))
+    await log.own()
+    log.start()
+    async with log.channel("c") as channel:
+        add(channel, "a", "b")
+        await end(channel)
+        await turn_of_the_loop(5)
+        assert len(await channel.read(0)) == 3
+        assert journal.reads == 1
     await log.close()
 
 
