@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+from .flag import Flag
+
 # One connection may cost 512 KiB. Half of an outbox's share is for streams, which wait for room;
 # a quarter is for what cannot wait; the rest is the backlog's, see `backlog`. What the socket
 # has been given counts here until it is on its way. Frames of 60 bytes, the smallest there are,
@@ -38,9 +40,9 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self.last_put: float = self._loop.time()
         """When the last frame came, by the event loop's clock, in seconds."""
-        self._filled = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._drained.set()
+        self._begin: Callable[[], None] | None = None
+        self._filled = Flag()
+        self._drained = Flag(is_set=True)
 
     def put(self, frame: bytes) -> None:
         """Append a frame. Does nothing once the outbox is closed.
@@ -58,18 +60,21 @@ class Outbox:
         if self._size >= self._limit:
             self._drained.clear()
         if self._write is None:
-            self._filled.set()
+            self._wake()
         elif not self._flush_is_due:
             self._flush_is_due = True
             self._loop.call_soon(self._flush)
 
-    def write_by(self, write: Callable[[list[bytes]], bool]) -> None:
+    def write_by(self, write: Callable[[list[bytes]], bool], begin: Callable[[], None]) -> None:
         """Have frames written without a task: all that come in a turn of the event loop at a time.
 
         `write` tells whether the system has taken everything. If not, `batches` gives a batch, which may
         be empty, and nothing more is written until the next one is asked for.
+
+        Args:
+            begin: is called when `batches` is first to be read; not before.
         """
-        self._write = write
+        self._write, self._begin = write, begin
 
     @property
     def closed(self) -> bool:
@@ -89,8 +94,8 @@ class Outbox:
     def close(self) -> None:
         """Take no more frames. What waits is still given out."""
         self._closed = True
-        self._filled.set()
         self._drained.set()
+        self._wake()
 
     def discard(self) -> None:
         """Close, and forget what waits."""
@@ -116,10 +121,16 @@ class Outbox:
             if self._closed and not self._frames:
                 return
 
+    def _wake(self) -> None:
+        self._filled.set()
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            begin()
+
     def _flush(self) -> None:
         self._flush_is_due = False
         if self._on_its_way:
-            self._filled.set()
+            self._wake()
             return
         batch, self._frames = self._frames, []
         size = sum(map(len, batch))
@@ -128,7 +139,7 @@ class Outbox:
                 self._take(size)
             else:
                 self._on_its_way = size
-                self._filled.set()
+                self._wake()
 
     def _take(self, size: int) -> None:
         self._size -= size

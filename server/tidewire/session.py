@@ -31,6 +31,7 @@ from .context import ConnectionInfo
 from .dispatcher import Dispatcher
 from .errors import ErrorReport, RPCError, as_rpc_error, logger
 from .feeds import Feed
+from .flag import Flag
 from .middleware import CallInfo
 from .outbox import Outbox, OutboxOverflowError
 from .procedure import Procedure
@@ -78,9 +79,8 @@ class Session:
         self._reminders: dict[Call, asyncio.TimerHandle] = {}
         """Of the calls that were cancelled and are cleaning up."""
         self._subscriptions = 0
-        self._settled = asyncio.Event()
-        self._settled.set()
-        self._over = asyncio.Event()
+        self._settled = Flag(is_set=True)
+        self._over = Flag()
 
     @property
     def has_calls(self) -> bool:
@@ -138,7 +138,7 @@ class Session:
     async def settled(self) -> None:
         """Wait until no query and no mutation is under way."""
         # Another call may have come since it was so.
-        while not self._settled.is_set():
+        while not self._settled.is_set:
             await self._settled.wait()
 
     async def ended(self) -> None:

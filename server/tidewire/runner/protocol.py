@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
 
+from ..flag import Flag
 from ..transports.wire import DIRECT_EXTENSION
 from .frames import text_frames
 
@@ -37,7 +38,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deliver: Callable[[str | bytes], None] | None = None
-        self._lost = asyncio.Event()
+        self._lost = Flag()
         self._flushed_at = self.loop.time()
         self._unsent_before = 0
 

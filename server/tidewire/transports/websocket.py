@@ -23,13 +23,13 @@ async def serve_websocket(dispatcher: Dispatcher, websocket: WebSocket, sessions
         cut=wire.abort,
     )
     sessions.add(session)
-    wire.empty(session.outbox)
-    writing = asyncio.create_task(_write(wire, session, info.client))
+    writer = _Writer(wire, session, info.client)
+    wire.empty(session.outbox, writer.begin)
     try:
         session.open()
         await wire.read(session.receive)
     finally:
-        writing.cancel()
+        writer.end()
         session.hang_up()
         try:
             await wire.gone()
@@ -38,14 +38,35 @@ async def serve_websocket(dispatcher: Dispatcher, websocket: WebSocket, sessions
             sessions.discard(session)
 
 
-async def _write(wire: Wire, session: Session, client: str | None) -> None:
-    try:
-        async for frames in session.outbox.batches():
-            await wire.send(frames)
-        await wire.close(session.close_code)
-    except StuckReaderError:
-        logger.warning("Cutting %s off, which takes nothing of what is sent to it", client)
-        session.abort()
-    except WebSocketDisconnect:
-        # The reader sees it as well, and ends the session.
-        return
+class _Writer:
+    """A task that sends what has to wait, and closes the WebSocket; many connections never need it."""
+
+    def __init__(self, wire: Wire, session: Session, client: str | None) -> None:
+        self._wire = wire
+        self._session = session
+        self._client = client
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+
+    def begin(self) -> None:
+        """Start it."""
+        if not self._ended:
+            self._task = asyncio.create_task(self._write())
+
+    def end(self) -> None:
+        """Cancel it, because the socket is gone."""
+        self._ended = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _write(self) -> None:
+        try:
+            async for frames in self._session.outbox.batches():
+                await self._wire.send(frames)
+            await self._wire.close(self._session.close_code)
+        except StuckReaderError:
+            logger.warning("Cutting %s off, which takes nothing of what is sent to it", self._client)
+            self._session.abort()
+        except WebSocketDisconnect:
+            # The reader sees it as well, and ends the session.
+            return

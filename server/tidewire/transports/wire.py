@@ -85,8 +85,13 @@ class Wire:
         finally:
             self._reading = None
 
-    def empty(self, outbox: Outbox) -> None:
-        """Send what comes into an outbox without a task, where that is possible."""
+    def empty(self, outbox: Outbox, begin: Callable[[], None]) -> None:
+        """Send what comes into an outbox, as far as that is possible without a task.
+
+        Args:
+            begin: is called when a task is needed that gives the outbox's batches to `send`.
+        """
+        begin()
 
     async def send(self, frames: list[bytes]) -> None:
         """Send frames, and empty the list. Returns when there can be more.
@@ -153,9 +158,9 @@ class DirectWire(Wire):
         self._socket.deliver(receive)
         await self._read(receive)
 
-    def empty(self, outbox: Outbox) -> None:
+    def empty(self, outbox: Outbox, begin: Callable[[], None]) -> None:
         """As `Wire`; what the operating system does not take at once is left to `send`."""
-        outbox.write_by(self._write)
+        outbox.write_by(self._write, begin)
 
     async def send(self, frames: list[bytes]) -> None:
         """As `Wire`. Returns when the operating system has taken everything."""
