@@ -140,20 +140,24 @@ def _apply_in_thread(function: Any, arguments: dict[str, Any]) -> Any:
 
 async def _checked(procedure: Procedure, events: Any, opened: list[Any]) -> AsyncGenerator[Any, None]:
     iterator: AsyncIterator[Any] = aiter(events)
-    async with AsyncExitStack() as closing:
-        # A middleware that wraps a stream in a generator rarely closes what is inside.
-        for inner in opened:
-            if inner is not iterator:
-                closing.push_async_callback(close_stream, inner)
-        closing.push_async_callback(close_stream, iterator)
-        check = procedure.output.check
-        timeout = procedure.timeout
+    check = procedure.output.check
+    timeout = procedure.timeout
+    try:
         while True:
             try:
                 event = await (anext(iterator) if timeout is None else _within(timeout, anext(iterator)))
             except StopAsyncIteration:
                 return
             yield check(event)
+    finally:
+        await _close_all([*(inner for inner in opened if inner is not iterator), iterator])
+
+
+async def _close_all(streams: list[Any]) -> None:
+    """Close streams, the last one first: middleware that wraps one in a generator rarely closes it."""
+    async with AsyncExitStack() as closing:
+        for stream in streams:
+            closing.push_async_callback(close_stream, stream)
 
 
 async def _within(seconds: float | None, work: Any) -> Any:

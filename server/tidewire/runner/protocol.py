@@ -79,6 +79,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Call `receive` for frames from now on, unless some have come already: order comes first."""
         if self.queue.empty():
             self._deliver = receive
+        # The handshake is over, and nobody asks for its headers any more: two KiB.
+        del self.request, self.response
+        self._handshake.cancel()
 
     def abort(self) -> None:
         """Cut the connection at once."""
