@@ -28,6 +28,9 @@ by Python code, some ten microseconds for each value, during which nothing else 
 _MAX_INTEGER_DIGITS: Final = 310
 
 # The standard library's own string scanner and writer; typeshed does not know the first.
+EXACT: Final = 1 << 53
+"""Integers up to it are the same as doubles."""
+
 _scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = json.decoder.scanstring  # type: ignore[attr-defined]
 _quote: Final = json.encoder.encode_basestring
 
@@ -75,6 +78,8 @@ def number_text(number: int | float) -> str:
     Integers beyond 2^53 lose their last digits, as they do in the browser, and what no double
     holds is `null`.
     """
+    if type(number) is int and -EXACT <= number <= EXACT:
+        return str(number)
     try:
         double = float(number)
     except OverflowError:

@@ -8,7 +8,13 @@ from enum import Enum, auto
 from typing import Final
 
 
-class State(Enum):
+class _Fast(Enum):
+    """Hashes by identity: an Enum has a hash in Python code, and the table is looked into all the time."""
+
+    __hash__ = object.__hash__
+
+
+class State(_Fast):
     """Where a call is."""
 
     ASKED = auto()  # a query or mutation runs
@@ -18,7 +24,7 @@ class State(Enum):
     DONE = auto()
 
 
-class Step(Enum):
+class Step(_Fast):
     """What a call's procedure, or its client, does."""
 
     ANSWER = auto()

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from functools import lru_cache
 from typing import Any
 
 from .errors import RPCError
@@ -120,10 +121,14 @@ def _handler(procedure: Procedure, opened: Callable[[Any], None] = lambda result
     return handle
 
 
+_is_async = lru_cache(inspect.iscoroutinefunction)
+_is_generator = lru_cache(inspect.isasyncgenfunction)
+
+
 async def _apply(function: Any, arguments: dict[str, Any]) -> Any:
-    if inspect.iscoroutinefunction(function):
+    if _is_async(function):
         return await function(**arguments)
-    if inspect.isasyncgenfunction(function):
+    if _is_generator(function):
         return function(**arguments)
     result = await asyncio.to_thread(_apply_in_thread, function, arguments)
     # A plain decorator around an async function.

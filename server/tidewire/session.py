@@ -225,7 +225,7 @@ class Session:
     async def _run(self, call: Call) -> None:
         context = None
         try:
-            context = await asyncio.shield(self._context)
+            context = self._context.result() if self._context.done() else await asyncio.shield(self._context)
             procedure = self._dispatcher.find(call.kind, call.path)
             info = CallInfo(
                 kind=call.kind,
