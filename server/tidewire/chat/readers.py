@@ -110,7 +110,9 @@ class Reading(Feed[MessageEvent]):
     def _wanted(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         if self._turn_id is None:
             return entries
-        entries = [entry for entry in entries if entry.turn_id == self._turn_id]
+        # Mostly all are; the first and the last one tell, for turns follow each other.
+        if not entries[0].turn_id == entries[-1].turn_id == self._turn_id:
+            entries = [entry for entry in entries if entry.turn_id == self._turn_id]
         self.complete = bool(entries) and isinstance(entries[-1].event, Complete)
         return entries
 

@@ -99,7 +99,7 @@ class Channel:
         self._after_delta = False
         self._ended = False
         self._followers: dict[Follower, None] = {}
-        self._moved = asyncio.Event()
+        self._moved: asyncio.Event | None = None
         self._failing_since = 0.0
 
     # ---------- writing
@@ -140,7 +140,7 @@ class Channel:
         """
         while self.written < number:
             self._check_patience()
-            await self._moved.wait()
+            await self._next_move()
 
     @property
     def pending(self) -> list[Written]:
@@ -158,7 +158,7 @@ class Channel:
             if isinstance(entry.event, Complete):
                 ended.append(Kept(self.conversation_id, entry.id.number, self._turn_size))
                 self._turn_size = 0
-            if callback := self._callbacks.pop(entry.id.number, None):
+            if self._callbacks and (callback := self._callbacks.pop(entry.id.number, None)):
                 callback()
             self._tail.append(entry)
             self._tail_size += entry.size
@@ -223,9 +223,15 @@ class Channel:
         self._wake_readers()
 
     def _wake_readers(self) -> None:
-        # A new event rather than a cleared one: every reader that waits now sees this.
-        self._moved.set()
-        self._moved = asyncio.Event()
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
+
+    async def _next_move(self) -> None:
+        # A new event each time rather than a cleared one: every reader that waits now sees this.
+        if self._moved is None:
+            self._moved = asyncio.Event()
+        await self._moved.wait()
 
     # ---------- reading
 
@@ -259,7 +265,7 @@ class Channel:
             if self._ended:
                 raise LogEndedError
             self._check_patience()
-            await self._moved.wait()
+            await self._next_move()
         first = self._tail[0].id.number if self._tail else self.written + 1
         if after + 1 >= first:
             return list(coalesced(_page(self._tail[after + 1 - first :])))
