@@ -14,7 +14,13 @@ from typing import Any, Final, cast
 
 import httpx2
 import msgspec
-from openai import APIStatusError, AsyncAPIResponse, AsyncOpenAI, OpenAIError, Timeout
+from openai import (
+    APIStatusError,
+    AsyncAPIResponse,
+    AsyncOpenAI,
+    OpenAIError,
+    Timeout,
+)
 
 from . import failures
 from .answer import Answer
@@ -82,7 +88,7 @@ class OpenAIProvider:
         self._models_lock = asyncio.Lock()
         self._refuses_stream_options = False
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
         """Answer `prompt`. Closing or cancelling the generator closes the upstream request.
 
         Raises:
@@ -96,21 +102,24 @@ class OpenAIProvider:
                 pieces = response.iter_bytes()
                 try:
                     async for piece in pieces:
-                        for event in body.feed(piece):
-                            for delta in answer.take(event):
-                                yield delta
+                        deltas, failure = _read(piece, body, answer)
+                        if deltas:
+                            yield deltas
+                        if failure:
+                            raise failure
                         if answer.done:
                             break
                 except httpx2.TransportError as error:
                     broken = failures.of_client(error)
                 tail = body.close()
                 if tail:
-                    for delta in answer.take(tail, cut=True):
-                        yield delta
+                    deltas = []
+                    answer.take(tail, deltas, cut=True)
+                    if deltas:
+                        yield deltas
                 if answer.done:
                     await _settle(pieces)
-            for delta in answer.end(broken, body):
-                yield delta
+            yield answer.end(broken, body)
 
     async def models(self) -> Sequence[str]:
         """The configured models, or else what the server offers; the default first.
@@ -190,6 +199,17 @@ class OpenAIProvider:
 def _names(refusal: APIStatusError, parameter: str) -> bool:
     """Whether the server refused the request for one parameter; 422 is what FastAPI servers say."""
     return refusal.status_code in (400, 422) and parameter in failures.text_of(refusal.body)
+
+
+def _read(piece: bytes, body: Body, answer: Answer) -> tuple[list[Delta], ProviderError | None]:
+    """What a piece says, up to the error that it ends in."""
+    deltas: list[Delta] = []
+    try:
+        for event in body.feed(piece):
+            answer.take(event, deltas)
+    except ProviderError as error:
+        return deltas, error
+    return deltas, None
 
 
 async def _settle(pieces: AsyncIterator[bytes]) -> None:
