@@ -11,6 +11,7 @@ from contextlib import (
     suppress,
 )
 from typing import Any, Final, cast
+from urllib.request import getproxies
 
 import httpx2
 import msgspec
@@ -18,6 +19,7 @@ from openai import (
     APIStatusError,
     AsyncAPIResponse,
     AsyncOpenAI,
+    DefaultAsyncHttpxClient,
     OpenAIError,
     Timeout,
 )
@@ -26,6 +28,7 @@ from . import failures
 from .answer import Answer
 from .base import Delta, Prompt, ProviderError
 from .body import Body
+from .http import PIECES, StreamTransport
 from .request import completion_request
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
@@ -80,6 +83,7 @@ class OpenAIProvider:
             base_url=base_url,
             timeout=Timeout(stall_timeout, connect=connect_timeout, pool=connect_timeout),
             max_retries=max_retries,
+            http_client=_http_client(),
         )
         self._configured_models = models
         self._models_max_age = models_max_age
@@ -99,7 +103,7 @@ class OpenAIProvider:
                 answer = Answer(response.headers.get("x-request-id", ""))
                 body = Body()
                 broken: ProviderError | None = None
-                pieces = response.iter_bytes()
+                pieces = _pieces(response)
                 try:
                     async for piece in pieces:
                         deltas, failure = _read(piece, body, answer)
@@ -196,9 +200,24 @@ class OpenAIProvider:
         return type(error)(error.code, error.message, retryable=error.retryable, detail=detail)
 
 
+def _http_client() -> httpx2.AsyncClient | None:
+    """A client with the lean transport; none, for openai's own, where the environment names a proxy."""
+    if getproxies().keys() - {"no"}:
+        return None
+    return DefaultAsyncHttpxClient(transport=StreamTransport())
+
+
 def _names(refusal: APIStatusError, parameter: str) -> bool:
     """Whether the server refused the request for one parameter; 422 is what FastAPI servers say."""
     return refusal.status_code in (400, 422) and parameter in failures.text_of(refusal.body)
+
+
+def _pieces(response: AsyncAPIResponse[Any]) -> AsyncIterator[bytes]:
+    """The body, a piece for each read; past the client's iterators if there is nothing to decode."""
+    pieces = response.http_response.extensions.get(PIECES)
+    if pieces is None or "content-encoding" in response.headers:
+        return response.iter_bytes()
+    return cast("AsyncIterator[bytes]", pieces)
 
 
 def _read(piece: bytes, body: Body, answer: Answer) -> tuple[list[Delta], ProviderError | None]:
