@@ -54,7 +54,17 @@ UVICORN: Final = Rule(
 STORAGE: Final = Rule(
     "only the chat server knows a provider, a database or settings files",
     these=("tidewire",),
-    named=("openai", "sqlalchemy", "alembic", "aiosqlite", "dotenv", "simpleeval"),
+    named=(
+        "openai",
+        "httpx2",
+        "httptools",
+        "aiohappyeyeballs",
+        "sqlalchemy",
+        "alembic",
+        "aiosqlite",
+        "dotenv",
+        "simpleeval",
+    ),
     allowed=("tidewire.chat",),
 )
 CHAT: Final = Rule(

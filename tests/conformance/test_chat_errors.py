@@ -157,7 +157,9 @@ async def test_a_failing_upstream_is_an_error_of_its_turn_alone(
     script, code, retryable, status, kept, cause = FAILURES[name]
     gate = asyncio.Event()
     chat.playbook.script(f"{topic} neighbour", text_answer("fine as ever").hold(2, gate))
-    chat.playbook.script(topic, script)
+    # A connection kept from an earlier answer may be the one that is cut, and the request sent once more.
+    attempts = 2 if name == "cut before the first byte" else 1
+    chat.playbook.script(topic, *[script] * attempts)
     conversation = await new(client)
     input = {"conversationId": await new(client), "message": f"{topic} neighbour"}
     async with client.subscribe(PATH, input) as neighbour:
@@ -169,7 +171,7 @@ async def test_a_failing_upstream_is_an_error_of_its_turn_alone(
     log = "\n".join(chat.server.log)
     assert cause in log
     assert API_KEY not in log
-    assert len(chat.playbook.requests(topic)) == 1
+    assert 1 <= len(chat.playbook.requests(topic)) <= attempts
     assert text_of(await ask(client, conversation, f"{topic} again")) == f"You said {topic} again"
 
 

@@ -163,9 +163,9 @@ async def read_cut(provider: Provider, script: Script, length: int) -> None:
     text = ""
     truncated = False
     try:
-        async with aclosing(provider.stream(prompt)) as deltas:
-            async for delta in deltas:
-                text += delta.content if isinstance(delta, Text) else ""
+        async with aclosing(provider.stream(prompt)) as reads:
+            async for deltas in reads:
+                text += "".join(delta.content for delta in deltas if isinstance(delta, Text))
     except ProviderTruncatedError:
         truncated = True
     unproven, proven = proof_of(script)

@@ -136,15 +136,16 @@ class Answering:
         )
         reply = _Reply(prompt)
         try:
-            async with aclosing(self._provider.stream(prompt)) as deltas:
-                async for delta in deltas:
-                    self._take(reply, delta)
-                    self._deltas += 1
-                    if self._record.is_behind:
-                        await self._record.caught_up()
-                    elif self._deltas % DELTAS_AT_A_TIME == 0:
-                        # What is buffered comes without a pause, and others wait for theirs.
-                        await asyncio.sleep(0)
+            async with aclosing(self._provider.stream(prompt)) as reads:
+                async for deltas in reads:
+                    for delta in deltas:
+                        self._take(reply, delta)
+                        self._deltas += 1
+                        if self._record.is_behind:
+                            await self._record.caught_up()
+                        elif self._deltas % DELTAS_AT_A_TIME == 0:
+                            # What is buffered comes without a pause, and others wait for theirs.
+                            await asyncio.sleep(0)
         finally:
             self._account(reply)
         return reply.as_message()

@@ -60,7 +60,7 @@ class ScriptedProvider:
         """Queue answers, one for each of the next calls."""
         self._scripts.extend(list(script) for script in scripts)
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
         self.prompts.append(prompt)
         self.open_streams += 1
         try:
@@ -71,7 +71,7 @@ class ScriptedProvider:
                 elif isinstance(step, Exception):
                     raise step
                 else:
-                    yield step
+                    yield [step]
         finally:
             self.open_streams -= 1
 

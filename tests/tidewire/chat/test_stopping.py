@@ -365,8 +365,8 @@ async def test_an_upstream_that_does_not_close_does_not_keep_the_server_from_end
     monkeypatch.setattr(turn_module, "STORE_PATIENCE", 0.0)
     waiting, closing = asyncio.Event(), asyncio.Event()
 
-    async def stream(_: Prompt) -> AsyncGenerator[Delta, None]:
-        yield Text("half ")
+    async def stream(_: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
+        yield [Text("half ")]
         try:
             waiting.set()
             await asyncio.Event().wait()
@@ -392,8 +392,8 @@ async def test_being_told_twice_to_end_does_not_cut_the_clean_up_short(
     waiting, cleaning, clean = asyncio.Event(), asyncio.Event(), asyncio.Event()
     cleaned: list[bool] = []
 
-    async def stream(_: Prompt) -> AsyncGenerator[Delta, None]:
-        yield Text("half ")
+    async def stream(_: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
+        yield [Text("half ")]
         try:
             waiting.set()
             await asyncio.Event().wait()

@@ -1,6 +1,5 @@
 """One answer: folds a response's events into deltas, and knows whether it is whole."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from . import chunks, failures
@@ -35,11 +34,11 @@ class Answer:
         self._usage: TokenUsage | None = None
         self._tool_calls = ToolCalls()
 
-    def take(self, event: ServerEvent, *, cut: bool = False) -> Iterator[Delta]:
-        """Fold one event; `cut` says that the body ended in it, so that it may be unreadable.
+    def take(self, event: ServerEvent, deltas: list[Delta], *, cut: bool = False) -> None:
+        """Fold one event into `deltas`; `cut` says that the body ended in it, so that it may be unreadable.
 
         Raises:
-            ProviderError: the event reports an error, or is unreadable.
+            ProviderError: the event reports an error, or is unreadable; what it says besides is in `deltas`.
         """
         data = event.data.strip()
         if not data or self.done:
@@ -55,15 +54,15 @@ class Answer:
                 raise self._failed(failure, f"{error}: {data!r}") from None
             self._cut = True
             return
-        yield from self._fold(chunk)
+        self._fold(chunk, deltas)
         if event.name == b"error" or chunk.object == "error":
             # The event itself is the error object: vLLM's form, and that of some proxies.
             raise self._error(
                 {"message": data.decode(errors="replace"), "code": chunk.code, "type": chunk.type}
             )
 
-    def end(self, broken: ProviderError | None, body: Body) -> Iterator[Delta]:
-        """Close the answer: usage and `Finish`, if it is whole.
+    def end(self, broken: ProviderError | None, body: Body) -> list[Delta]:
+        """Close the answer: its last deltas, usage and `Finish`, if it is whole.
 
         `broken` is what ended the body other than its own end.
 
@@ -79,20 +78,18 @@ class Answer:
         failed = failures.FAILED_FINISHES.get(self._finish_reason or "")
         if failed:
             raise self._failed(failed, f"The finish reason is {self._finish_reason}.")
-        yield from self._tool_calls.end()
-        if self._usage:
-            yield self._usage
-        yield Finish(self._finish_reason)
+        usage = [self._usage] if self._usage else []
+        return [*self._tool_calls.end(), *usage, Finish(self._finish_reason)]
 
     def _incomplete(self, body: Body) -> ProviderError:
         if body.foreign and not (self._recognised or self._cut):
             return self._failed(failures.NOT_A_STREAM, "The body is not an event stream.")
         return self._failed(failures.TRUNCATED, "The body ended without an end mark.", ProviderTruncatedError)
 
-    def _fold(self, chunk: Chunk) -> Iterator[Delta]:
+    def _fold(self, chunk: Chunk, deltas: list[Delta]) -> None:
         if chunk.choices:
             for choice in chunk.choices:
-                yield from self._choose(choice)
+                self._choose(choice, deltas)
         usage = chunks.usage_of(chunk)
         self._usage = usage or self._usage
         self._ended_by_usage = usage is not None and not chunk.choices
@@ -101,35 +98,35 @@ class Answer:
         if report:
             raise self._error(report)
 
-    def _choose(self, choice: Choice) -> Iterator[Delta]:
-        if choice.index not in (None, 0, "0"):
+    def _choose(self, choice: Choice, deltas: list[Delta]) -> None:
+        if choice.index not in (0, None, "0"):
             return
         if isinstance(choice.finish_reason, str) and choice.finish_reason not in _NO_REASON:
             self._finish_reason = choice.finish_reason
-        yield from self._read(choice)
+        self._read(choice, deltas)
         if choice.error:
             raise self._error(choice.error)
 
-    def _read(self, choice: Choice) -> Iterator[Delta]:
+    def _read(self, choice: Choice, deltas: list[Delta]) -> None:
         if choice.delta is not None:
-            for delta in self._pieces(choice.delta):
-                self._streamed = True
-                yield delta
+            before = len(deltas)
+            self._add(choice.delta, deltas)
+            self._streamed |= len(deltas) > before
         # Perplexity sends the whole message so far beside every delta.
         elif choice.message is not None and not self._streamed:
-            yield from self._pieces(choice.message)
+            self._add(choice.message, deltas)
 
-    def _pieces(self, piece: MessagePiece) -> Iterator[Delta]:
+    def _add(self, piece: MessagePiece, deltas: list[Delta]) -> None:
         reasoning = chunks.reasoning_of(piece)
         if reasoning:
-            yield Reasoning(reasoning)
+            deltas.append(Reasoning(reasoning))
         text = chunks.text_of(piece.content)
         if text:
-            yield Text(text)
+            deltas.append(Text(text))
         if isinstance(piece.refusal, str) and piece.refusal:
-            yield Refusal(piece.refusal)
+            deltas.append(Refusal(piece.refusal))
         if piece.tool_calls:
-            yield from self._tool_calls.take(piece.tool_calls)
+            deltas.extend(self._tool_calls.take(piece.tool_calls))
 
     def _error(self, report: Any) -> ProviderError:
         return self._failed(failures.of_report(report), failures.text_of(report))

@@ -132,8 +132,10 @@ class Provider(Protocol):
         """The model used when a request names none."""
         ...
 
-    def stream(self, prompt: Prompt) -> AsyncGenerator[Delta, None]:
-        """Answer `prompt`. Closing or cancelling the generator closes the upstream request.
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
+        """Answer `prompt`, with all deltas that have come at once in one sequence; none is empty.
+
+        Closing or cancelling the generator closes the upstream request.
 
         Raises:
             ProviderError: the provider refused, failed or broke off.

@@ -1,6 +1,6 @@
 """A response body, whichever way the server framed it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from . import failures
 from .event_stream import MAX_EVENT_BYTES, EventStreamReader, ServerEvent
@@ -30,7 +30,7 @@ class Body:
         """Something came that is no event stream."""
         return self.whole or self._stream.foreign
 
-    def feed(self, data: bytes) -> Iterator[ServerEvent]:
+    def feed(self, data: bytes) -> Iterable[ServerEvent]:
         """Take the next bytes; iterate to the end to have them read.
 
         Raises:
@@ -39,11 +39,11 @@ class Body:
         if not self._started:
             self._start(data)
         if self._whole is None:
-            yield from self._stream.feed(data)
-            return
+            return self._stream.feed(data)
         self._whole += data
         if len(self._whole) > self._max_event_bytes:
             raise failures.OVERSIZED.error(f"The answer has more than {self._max_event_bytes} bytes.")
+        return ()
 
     def close(self) -> ServerEvent | None:
         """What is left at the end of the body; it may be cut short."""

@@ -149,9 +149,9 @@ def reasoning_of(piece: MessagePiece) -> str:
     OpenRouter and others send the same piece in two or three fields, so the first that has any counts.
     """
     for value in (piece.reasoning_content, piece.reasoning):
-        if isinstance(value, str) and value:
+        if value and isinstance(value, str):
             return value
-    if _is_list(piece.reasoning_details):
+    if piece.reasoning_details and _is_list(piece.reasoning_details):
         details = piece.reasoning_details
         return "".join(_part_text(part, "text") or _part_text(part, "summary") for part in details)
     if _is_list(piece.content):

@@ -44,18 +44,18 @@ class DemoProvider:
         self.default_model = "demo"
         self._delay = delay
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
         """Answer `prompt`; never fails."""
         calls = _wanted_calls(prompt)
         pieces = list(_call_pieces(calls) if calls else _words(_reply(prompt)))
         for piece in pieces:
-            yield piece
+            yield [piece]
             await asyncio.sleep(self._delay)
-        yield TokenUsage(
+        usage = TokenUsage(
             input_tokens=sum(len(message.content.split()) for message in prompt.messages),
             output_tokens=len(pieces),
         )
-        yield Finish("tool_calls" if calls else "stop")
+        yield [usage, Finish("tool_calls" if calls else "stop")]
 
     async def models(self) -> Sequence[str]:
         """The one model there is."""

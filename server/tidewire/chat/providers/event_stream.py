@@ -1,7 +1,9 @@
 """An event stream's bytes, in pieces of any size, to its events."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from . import failures
 
@@ -9,9 +11,11 @@ MAX_EVENT_BYTES: Final = 8 << 20
 """A chunk is well below 1 KiB; whole tool arguments or a whole answer in one event are below this."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_DATA: Final = b"data: "
+_BLANK_LINE: Final = b"\n\n"
 
 
-class ServerEvent(NamedTuple):
+class ServerEvent(msgspec.Struct, frozen=True, gc=False):
     """One event: `name` is empty where the stream gave none, `data` is its lines joined by LF."""
 
     name: bytes
@@ -44,6 +48,34 @@ class EventStreamReader:
         Raises:
             ProviderError: an event is larger than `max_event_bytes`.
         """
+        if self._line or self._data or self._name or self._after_cr:
+            end = data.find(_BLANK_LINE) + len(_BLANK_LINE)
+            if end < len(_BLANK_LINE):
+                yield from self._read_lines(data)
+                return
+            yield from self._read_lines(data[:end])
+            data = data[end:]
+        # What nearly all servers send costs a third of what it would line by line: whole events of one
+        # line each, and maybe the beginning of one more.
+        end = data.rfind(_BLANK_LINE) if data.startswith(_DATA) and b"\r" not in data else -1
+        values = data[len(_DATA) : end].split(_BLANK_LINE + _DATA) if end > 0 else []
+        if values and data.count(b"\n", 0, end) == len(_BLANK_LINE) * (len(values) - 1):
+            self._at_start = False
+            for value in values:
+                yield ServerEvent(b"", value)
+            data = data[end + len(_BLANK_LINE) :]
+        if data:
+            yield from self._read_lines(data)
+
+    def close(self) -> ServerEvent | None:
+        """The event that the end of the stream left without its blank line; it may be cut short."""
+        tail = bytes(self._line)
+        self._line.clear()
+        if tail and not b"data:".startswith(tail):
+            self._take(tail)
+        return self._take(b"")
+
+    def _read_lines(self, data: bytes) -> Iterator[ServerEvent]:
         if self._after_cr and data:
             data = data.removeprefix(b"\n")
             self._after_cr = False
@@ -62,14 +94,6 @@ class EventStreamReader:
             if event is not None:
                 yield event
         self._check_size()
-
-    def close(self) -> ServerEvent | None:
-        """The event that the end of the stream left without its blank line; it may be cut short."""
-        tail = bytes(self._line)
-        self._line.clear()
-        if tail and not b"data:".startswith(tail):
-            self._take(tail)
-        return self._take(b"")
 
     def _take(self, line: bytes) -> ServerEvent | None:
         if self._at_start:

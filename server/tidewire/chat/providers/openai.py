@@ -11,15 +11,24 @@ from contextlib import (
     suppress,
 )
 from typing import Any, Final, cast
+from urllib.request import getproxies
 
 import httpx2
 import msgspec
-from openai import APIStatusError, AsyncAPIResponse, AsyncOpenAI, OpenAIError, Timeout
+from openai import (
+    APIStatusError,
+    AsyncAPIResponse,
+    AsyncOpenAI,
+    DefaultAsyncHttpxClient,
+    OpenAIError,
+    Timeout,
+)
 
 from . import failures
 from .answer import Answer
 from .base import Delta, Prompt, ProviderError
 from .body import Body
+from .http import PIECES, StreamTransport
 from .request import completion_request
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
@@ -74,6 +83,7 @@ class OpenAIProvider:
             base_url=base_url,
             timeout=Timeout(stall_timeout, connect=connect_timeout, pool=connect_timeout),
             max_retries=max_retries,
+            http_client=_http_client(),
         )
         self._configured_models = models
         self._models_max_age = models_max_age
@@ -82,7 +92,7 @@ class OpenAIProvider:
         self._models_lock = asyncio.Lock()
         self._refuses_stream_options = False
 
-    async def stream(self, prompt: Prompt) -> AsyncGenerator[Delta, None]:
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Sequence[Delta], None]:
         """Answer `prompt`. Closing or cancelling the generator closes the upstream request.
 
         Raises:
@@ -93,24 +103,27 @@ class OpenAIProvider:
                 answer = Answer(response.headers.get("x-request-id", ""))
                 body = Body()
                 broken: ProviderError | None = None
-                pieces = response.iter_bytes()
+                pieces = _pieces(response)
                 try:
                     async for piece in pieces:
-                        for event in body.feed(piece):
-                            for delta in answer.take(event):
-                                yield delta
+                        deltas, failure = _read(piece, body, answer)
+                        if deltas:
+                            yield deltas
+                        if failure:
+                            raise failure
                         if answer.done:
                             break
                 except httpx2.TransportError as error:
                     broken = failures.of_client(error)
                 tail = body.close()
                 if tail:
-                    for delta in answer.take(tail, cut=True):
-                        yield delta
+                    deltas = []
+                    answer.take(tail, deltas, cut=True)
+                    if deltas:
+                        yield deltas
                 if answer.done:
                     await _settle(pieces)
-            for delta in answer.end(broken, body):
-                yield delta
+            yield answer.end(broken, body)
 
     async def models(self) -> Sequence[str]:
         """The configured models, or else what the server offers; the default first.
@@ -187,9 +200,35 @@ class OpenAIProvider:
         return type(error)(error.code, error.message, retryable=error.retryable, detail=detail)
 
 
+def _http_client() -> httpx2.AsyncClient | None:
+    """A client with the lean transport; none, for openai's own, where the environment names a proxy."""
+    if getproxies().keys() - {"no"}:
+        return None
+    return DefaultAsyncHttpxClient(transport=StreamTransport())
+
+
 def _names(refusal: APIStatusError, parameter: str) -> bool:
     """Whether the server refused the request for one parameter; 422 is what FastAPI servers say."""
     return refusal.status_code in (400, 422) and parameter in failures.text_of(refusal.body)
+
+
+def _pieces(response: AsyncAPIResponse[Any]) -> AsyncIterator[bytes]:
+    """The body, a piece for each read; past the client's iterators if there is nothing to decode."""
+    pieces = response.http_response.extensions.get(PIECES)
+    if pieces is None or "content-encoding" in response.headers:
+        return response.iter_bytes()
+    return cast("AsyncIterator[bytes]", pieces)
+
+
+def _read(piece: bytes, body: Body, answer: Answer) -> tuple[list[Delta], ProviderError | None]:
+    """What a piece says, up to the error that it ends in."""
+    deltas: list[Delta] = []
+    try:
+        for event in body.feed(piece):
+            answer.take(event, deltas)
+    except ProviderError as error:
+        return deltas, error
+    return deltas, None
 
 
 async def _settle(pieces: AsyncIterator[bytes]) -> None:

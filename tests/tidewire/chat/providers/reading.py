@@ -1,6 +1,6 @@
 """Reads an answer to its end, whatever the end is."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tidewire.chat.providers import (
@@ -70,11 +70,12 @@ class Reading:
         return finishes[0]
 
 
-async def read(answer: AsyncIterator[Delta]) -> Reading:
+async def read(answer: AsyncIterator[Sequence[Delta]]) -> Reading:
     reading = Reading([], None)
     try:
-        async for delta in answer:
-            reading.deltas.append(delta)
+        async for deltas in answer:
+            assert deltas
+            reading.deltas.extend(deltas)
     except ProviderError as error:
         reading.error = error
     return reading

@@ -14,11 +14,15 @@ from tidewire.chat.providers.body import Body
 
 def deltas_of(body: bytes) -> Iterator[Delta]:
     answer, frames = Answer("req_1"), Body()
-    for event in frames.feed(body):
-        yield from answer.take(event)
-    tail = frames.close()
-    if tail:
-        yield from answer.take(tail, cut=True)
+    deltas: list[Delta] = []
+    try:
+        for event in frames.feed(body):
+            answer.take(event, deltas)
+        tail = frames.close()
+        if tail:
+            answer.take(tail, deltas, cut=True)
+    finally:
+        yield from deltas
     yield from answer.end(None, frames)
 
 

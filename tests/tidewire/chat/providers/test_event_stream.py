@@ -52,11 +52,15 @@ def test_a_body_has_these_events(body: bytes, expected: list[bytes]) -> None:
 
 
 def test_an_events_name_holds_for_that_event_only() -> None:
-    assert events_of(b"event: error\ndata: a\n\ndata: b\n\n") == [(b"error", b"a"), (b"", b"b")]
+    events = events_of(b"event: error\ndata: a\n\ndata: b\n\n")
+    assert events == [ServerEvent(b"error", b"a"), ServerEvent(b"", b"b")]
 
 
 FRAGMENTS = st.sampled_from(
-    [b"data: ", b"data:x", b": note", b"event: error", b"\n", b"\r", b"\r\n", b"\n\n", "é€😀".encode(), b"{}"]
+    [
+        *[b"data: ", b"data:x", b"data: {}\n\n", b": note", b"event: error"],
+        *[b"\n", b"\r", b"\r\n", b"\n\n", "é€😀".encode(), b"{}"],
+    ]
 )
 
 

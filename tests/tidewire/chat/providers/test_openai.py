@@ -1,6 +1,7 @@
 """The OpenAI provider against a real server: what it sends, reads and closes."""
 
 import asyncio
+import gzip
 from collections.abc import Callable
 from contextlib import aclosing
 
@@ -61,10 +62,10 @@ async def test_the_first_word_comes_before_the_answer_has_ended(
     gate = asyncio.Event()
     upstream.script(text_answer("Hello world").hold(2, gate))
     async with aclosing(provider.stream(HELLO)) as answer:
-        assert await anext(answer) == Text("Hello ")
+        assert await anext(answer) == [Text("Hello ")]
         assert not upstream.requests[0].answered.is_set()
         gate.set()
-        assert await anext(answer) == Text("world")
+        assert await anext(answer) == [Text("world")]
 
 
 async def test_the_request_is_what_the_server_expects(upstream: Upstream, provider: Provider) -> None:
@@ -128,6 +129,29 @@ async def test_a_connection_serves_one_answer_after_the_other(upstream: Upstream
     for _ in range(3):
         await read(provider.stream(HELLO))
     assert upstream.connections == 1
+
+
+async def test_a_compressed_stream_is_read(upstream: Upstream, provider: Provider) -> None:
+    script = text_answer("Hello big world")
+    headers = {**script.headers, "content-encoding": "gzip"}
+    upstream.script(Script([Send(gzip.compress(script.body))], headers=headers).split_into(20))
+    reading = await read(provider.stream(HELLO))
+    assert (reading.text, reading.finish) == ("Hello big world", Finish("stop"))
+
+
+async def test_a_redirect_is_followed(upstream: Upstream, provider: Provider) -> None:
+    address = {"location": f"{upstream.base_url}/chat/completions"}
+    upstream.script(Script([], status=307, headers=address), text_answer("Hi"))
+    assert (await read(provider.stream(HELLO))).text == "Hi"
+    assert upstream.requests[0].json == upstream.requests[1].json
+
+
+async def test_a_proxy_of_the_environment_is_asked(
+    upstream: Upstream, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", upstream.base_url.removesuffix("/v1"))
+    await read(connect(base_url="http://model.invalid/v1").stream(HELLO))
+    assert upstream.requests[0].path == "http://model.invalid/v1/chat/completions"
 
 
 async def test_answers_do_not_mix(upstream: Upstream, provider: Provider) -> None:
@@ -290,9 +314,9 @@ async def test_a_call_begins_before_its_arguments_are_written(upstream: Upstream
     gate = asyncio.Event()
     upstream.script(tool_answer([("a", "f", '{"x":1}')]).hold(2, gate))
     async with aclosing(provider.stream(HELLO)) as answer:
-        assert await anext(answer) == ToolCallBegin(0, "a", "f")
+        assert await anext(answer) == [ToolCallBegin(0, "a", "f")]
         gate.set()
-        assert await anext(answer) == ToolCallArguments(0, '{"x')
+        assert (await anext(answer))[0] == ToolCallArguments(0, '{"x')
 
 
 @pytest.mark.parametrize(

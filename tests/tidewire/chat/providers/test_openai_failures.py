@@ -258,6 +258,16 @@ async def test_the_key_is_never_repeated(upstream: Upstream, provider: Provider,
     assert error.__suppress_context__
 
 
+async def test_a_key_that_no_header_can_hold_is_not_repeated_either(
+    upstream: Upstream, connect: Connect
+) -> None:
+    error = (await read(connect(api_key=f"{API_KEY}\n").stream(HELLO))).error
+    assert error is not None
+    assert error.code == "BAD_GATEWAY"
+    assert API_KEY not in error.detail
+    assert upstream.connections == 0
+
+
 async def test_a_key_that_is_a_word_is_left_in_the_log(upstream: Upstream, connect: Connect) -> None:
     upstream.script(failure(500, "ollama has crashed"))
     error = (await read(connect(api_key="ollama").stream(HELLO))).error
