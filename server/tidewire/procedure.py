@@ -136,9 +136,9 @@ class Output(msgspec.Struct, frozen=True):
         """
         if isinstance(value, SharedEvent):
             # By identity, for types compare slowly: a union its members, one by one.
-            if id(self.tracked_type) not in value.checked:
+            if value.checked is not self.tracked_type:
                 _conform(value.data, self.tracked_type)
-                value.checked.add(id(self.tracked_type))
+                value.was_checked(self.tracked_type)
             return value
         if isinstance(value, Tracked):
             return Tracked(value.id, _conform(value.data, self.tracked_type))

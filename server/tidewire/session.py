@@ -325,10 +325,9 @@ class Session:
     def _event_tail(self, event: Any) -> bytes:
         transformer = self._dispatcher.transformer
         if isinstance(event, SharedEvent):
-            tail = event.tails.get(transformer.name)
-            if tail is None:
-                tail = event.tails[transformer.name] = tracked_tail(event.id, event.data, transformer)
-            return tail
+            if event.tail_by is not transformer:
+                event.was_encoded(tracked_tail(event.id, event.data, transformer), by=transformer)
+            return event.tail
         if isinstance(event, Tracked):
             return tracked_tail(event.id, event.data, transformer)
         return data_tail(event, transformer)

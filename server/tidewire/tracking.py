@@ -4,6 +4,7 @@ import re
 from typing import Final, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .errors import RPCError
 
@@ -30,16 +31,28 @@ class Tracked(msgspec.Struct, Generic[T_co], frozen=True):
     data: T_co
 
 
-class SharedEvent(Tracked[T_co], Generic[T_co], frozen=True, eq=False):
+class SharedEvent(Tracked[T_co], Generic[T_co], frozen=True, eq=False, gc=False):
     """A tracked event for many readers: checked and encoded for the first of them, as it is for all.
 
-    Its data must not change any more.
+    Its id and data must not change any more. It remembers the last check and encoding, which readers of one
+    procedure over one transformer share.
     """
 
-    checked: set[int] = msgspec.field(default_factory=set)
-    """The identities of the types that the data was checked against; procedures keep them alive."""
-    tails: dict[str, bytes] = msgspec.field(default_factory=dict)
-    """What ends the frames that carry it, by the name of the transformer."""
+    checked: object = None
+    """The type that the data was checked against."""
+    tail: bytes = b""
+    """What ends the frames that carry it."""
+    tail_by: object = None
+    """The transformer that made the tail."""
+
+    def was_checked(self, type: object) -> None:
+        """Remember that the data is of a type."""
+        force_setattr(self, "checked", type)
+
+    def was_encoded(self, tail: bytes, by: object) -> None:
+        """Remember what ends the frames that carry it, and which transformer made that."""
+        force_setattr(self, "tail", tail)
+        force_setattr(self, "tail_by", by)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tracked):
