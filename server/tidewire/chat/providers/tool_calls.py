@@ -2,13 +2,20 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import msgspec
 
+from . import failures
 from .base import ToolCallArguments, ToolCallBegin
 from .chunks import FunctionPiece, ToolCallPiece
+
+MAX_CALLS: Final = 512
+"""Of one answer: eight times what is ever run of a round."""
+
+MAX_ARGUMENTS: Final = 8 << 20
+"""Characters of all calls' arguments together, those of calls without a name included."""
 
 _NO_FUNCTION = FunctionPiece()
 
@@ -37,9 +44,14 @@ class ToolCalls:
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
+        self._size = 0
 
     def take(self, pieces: Iterable[ToolCallPiece]) -> Iterator[ToolCallBegin | ToolCallArguments]:
-        """Add pieces in their order. A call begins as soon as its name is known."""
+        """Add pieces in their order. A call begins as soon as its name is known.
+
+        Raises:
+            ProviderError: there are too many, or too much is in them.
+        """
         for piece in pieces:
             function = piece.function or _NO_FUNCTION
             yield from self._add(
@@ -58,6 +70,9 @@ class ToolCalls:
         call = self._find(index, sent_id)
         if call is None or _is_another(call, sent_id, name, arguments):
             call = self._new(index, sent_id)
+        self._size += len(arguments)
+        if self._size > MAX_ARGUMENTS or len(self._calls) > MAX_CALLS:
+            raise failures.OVERSIZED.error(f"{len(self._calls)} tool calls have {self._size} characters.")
         if arguments:
             call.arguments.append(arguments)
         if name and not call.name:

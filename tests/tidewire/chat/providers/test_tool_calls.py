@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from tests.tidewire.chat.providers.reading import read_all
-from tidewire.chat.providers import ToolCallArguments, ToolCallBegin
+from tidewire.chat.providers import ProviderError, ToolCallArguments, ToolCallBegin
 from tidewire.chat.providers.chunks import ToolCallPiece
-from tidewire.chat.providers.tool_calls import ToolCalls
+from tidewire.chat.providers.tool_calls import MAX_ARGUMENTS, MAX_CALLS, ToolCalls
 
 Deltas = list[ToolCallBegin | ToolCallArguments]
 
@@ -180,3 +180,17 @@ def test_a_call_begins_as_soon_as_its_name_is_known() -> None:
 def test_made_up_ids_differ_between_answers() -> None:
     first, second = (read_all(normalised(piece("f", "{}"))).calls for _ in range(2))
     assert first[0][0] != second[0][0]
+
+
+def test_calls_that_never_end_are_refused_before_they_fill_the_memory() -> None:
+    pieces = [piece(None, "x" * (MAX_ARGUMENTS // 4), index=0)] * 4
+    assert normalised(*pieces)[-1] == ToolCallArguments(0, "x" * MAX_ARGUMENTS)
+    with pytest.raises(ProviderError, match="too large"):
+        normalised(*pieces, piece(None, "x", index=0))
+
+
+def test_too_many_calls_are_refused() -> None:
+    pieces = [piece("f", "{}", index=number, id=f"call {number}") for number in range(MAX_CALLS)]
+    assert len(normalised(*pieces)) == 2 * MAX_CALLS
+    with pytest.raises(ProviderError, match="too large"):
+        normalised(*pieces, piece("f", "{}", index=MAX_CALLS, id="one more"))
