@@ -20,7 +20,7 @@ from .log import (
     LogGapError,
     LogGivenUpError,
 )
-from .models import Message
+from .models import Message, answer_among
 from .store import Store, StoreError
 from .turn import Turn
 
@@ -246,7 +246,7 @@ class Readers:
 
     async def _has_answer(self, turn_id: str) -> bool:
         # Whatever its status: it is stored as ended just before `complete` comes.
-        return any(message.role == "assistant" for message in await self._store.messages.turn(turn_id))
+        return answer_among(await self._store.messages.turn(turn_id)) is not None
 
     def conversation(
         self, conversation_id: str, after: EventId | None, picture: Callable[[int], Awaitable[Picture]]
@@ -324,21 +324,11 @@ def _replay(messages: list[Message], after: EventId) -> Iterator[Tracked[Message
 
     Their ids are the turn's own, `<turnId>.1` and `.2`, so that this too can be continued.
     """
-    answer = next((message for message in messages if message.role == "assistant"), None)
+    answer = answer_among(messages)
     if answer is None:
         raise RPCError("NOT_FOUND", "The answer was deleted")
     snapshot_id, complete_id = EventId(answer.turn_id, 1), EventId(answer.turn_id, 2)
     if after < snapshot_id:
         yield tracked(str(snapshot_id), Snapshot(message=answer, up_to=str(snapshot_id)))
     if after < complete_id:
-        yield tracked(str(complete_id), _complete(answer))
-
-
-def _complete(answer: Message) -> Complete:
-    assert answer.status != "streaming"
-    return Complete(
-        message_id=answer.id,
-        status=answer.status,
-        finish_reason=answer.finish_reason,
-        usage=answer.usage,
-    )
+        yield tracked(str(complete_id), Complete.of(answer))

@@ -22,7 +22,7 @@ from .events import (
 )
 from .fold import Fold
 from .log import Journal, Written
-from .models import Failure, Message, TextPart, ToolCallPart, Usage
+from .models import Failure, Message, TextPart, ToolCallPart, Usage, answer_among
 from .prompt import prompt_messages
 from .providers.base import Prompt
 from .store import Store, StoreError
@@ -58,7 +58,7 @@ async def close_turn(
     """
     seen = [entry.event for entry in await journal.turn(conversation_id, turn_id)]
     messages = await store.messages.turn(turn_id)
-    answer = next((message for message in messages if message.role == "assistant"), None)
+    answer = answer_among(messages)
     ended = any(isinstance(event, Complete) for event in seen)
     if ended and (answer is None or answer.status != "streaming"):
         return
@@ -84,7 +84,7 @@ async def close_turn(
         missing += error
         answer = msgspec.structs.replace(answer, parts=fold.parts, content=fold.content, usage=total(usages))
     if not ended:
-        missing.append(_complete(answer))
+        missing.append(Complete.of(answer))
         await _write(journal, conversation_id, turn_id, missing)
     try:
         await store.messages.save(answer)
@@ -175,13 +175,6 @@ def _start(messages: Sequence[Message], answer: Message) -> Start:
         user_message_id=user.id,
         client_message_id=answer.client_message_id or user.client_message_id,
         model=answer.model or "",
-    )
-
-
-def _complete(answer: Message) -> Complete:
-    assert answer.status != "streaming"
-    return Complete(
-        message_id=answer.id, status=answer.status, finish_reason=answer.finish_reason, usage=answer.usage
     )
 
 

@@ -199,13 +199,7 @@ class Turn:
             # The events first, so that what is stored of an answer is never more than the log tells.
             await self._insist(self._record.caught_up)
             message = await self._save()
-            complete = Complete(
-                message_id=message.id,
-                status=OUTCOMES[self.state],
-                finish_reason=message.finish_reason,
-                usage=message.usage,
-            )
-            self._record.put_last(complete, self._on_end)
+            self._record.put_last(Complete.of(message), self._on_end)
             await self._insist(self._record.caught_up)
         except asyncio.CancelledError:
             # The server cannot wait any longer.
