@@ -183,8 +183,10 @@ class Readers:
         entries = await self._log.journal.read(conversation_id, event_id.number - 1, limit=1, max_size=1)
         return entries[0] if entries and entries[0].id == event_id else None
 
-    async def answer_so_far(self, answer: Message) -> tuple[Message, EventId]:
+    async def answer_so_far(self, answer: Message) -> tuple[Message, EventId] | None:
         """What another server has written of an answer, and the id of the last event of that.
+
+        None if it has come to its end meanwhile: what is stored of it says how.
 
         Raises:
             StoreError: the log cannot be read.
@@ -192,6 +194,8 @@ class Readers:
         journal = self._log.journal
         position = await journal.position(answer.conversation_id)
         entries = await journal.turn(answer.conversation_id, answer.turn_id)
+        if entries and isinstance(entries[-1].event, Complete):
+            return None
         fold = Fold()
         for entry in entries:
             fold.apply(entry.event)

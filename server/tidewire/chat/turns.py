@@ -97,7 +97,10 @@ class Turns:
                 continue
             shown = [live if live and message.id == live.id else message for message in page.items]
             if turn is None and shown and shown[-1].status == "streaming":
-                shown[-1], position = await self._readers.answer_so_far(shown[-1])
+                so_far = await self._readers.answer_so_far(shown[-1])
+                if so_far is None:
+                    continue
+                shown[-1], position = so_far
             return Picture(messages=shown, next_cursor=page.next_cursor, turn=turn, position=position)
 
     async def stream(self, question: Question, last_event_id: str | None) -> Reading:

@@ -11,7 +11,7 @@ import pytest
 from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
 from tidewire import Tracked
 from tidewire.chat import ChatContext, Settings, router
-from tidewire.chat.log import Written
+from tidewire.chat.log import Entry, Written
 from tidewire.chat.providers import Text
 from tidewire.chat.server import ChatServer
 from tidewire.testing import CallError, Client
@@ -149,6 +149,30 @@ async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
             gate.set()
             rest = await read(events)
             assert [await anext(watched) for _ in rest] == rest
+
+
+async def test_an_answer_that_ends_on_the_old_server_while_the_new_one_looks_is_shown_as_ended(
+    old: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await new_conversation_with_an_answer(old)
+    gate = asyncio.Event()
+    old.provider.script([Text("one "), gate, *text("two")])
+    async with (
+        old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events,
+        running(settings) as new,
+    ):
+        await old.at_gate()
+        turn_events = new.chat.store.events.turn
+
+        async def later(conversation_id: str, turn_id: str) -> list[Entry]:
+            gate.set()
+            await read(events)
+            return await turn_events(conversation_id, turn_id)
+
+        monkeypatch.setattr(new.chat.store.events, "turn", later)
+        state = await new.client.query("conversations.get", conversation)
+    assert state["messages"][-1]["status"] == "ok"
+    assert state["messages"][-1]["content"] == "one two"
 
 
 async def test_a_turn_is_continued_where_the_new_server_has_not_heard_of_its_events_yet(
