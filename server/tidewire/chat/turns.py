@@ -155,8 +155,33 @@ class Turns:
         if turn is not None:
             return await turn.stop(by)
         if await self._services.store.messages.turn_under_way(conversation_id) is not None:
-            raise RPCError("CONFLICT", "The answer is being written by a server that is about to end")
+            raise _elsewhere()
         return False
+
+    async def delete(self, owner: str, conversation_id: str) -> bool:
+        """Delete a conversation, and stop its active turn; False if there was no such conversation.
+
+        Raises:
+            RPCError: CONFLICT, a turn of another server's is under way; nothing was deleted.
+            StoreError: the database failed, or the turn was stopped, but its end cannot be stored yet.
+        """
+        deleted = await self._delete(owner, conversation_id)
+        await self.forget(conversation_id)
+        return deleted
+
+    async def _delete(self, owner: str, conversation_id: str) -> bool:
+        # Turns are stopped only afterwards, so that none can begin in between.
+        while True:
+            active = self._active.get(conversation_id)
+            turn_id = None if active is None else active.id
+            try:
+                return await self._services.store.conversations.delete(owner, conversation_id, turn_id)
+            except ConversationBusyError as busy:
+                async with self._gate(conversation_id):
+                    active = self._active.get(conversation_id)
+                    is_own = active is not None and active.id == busy.turn_id
+                    if not is_own and not await self._is_closed(conversation_id, busy.turn_id):
+                        raise _elsewhere() from busy
 
     async def forget(self, conversation_id: str) -> None:
         """Stop the active turn of a conversation that was deleted, and drop its events."""
@@ -293,15 +318,19 @@ class Turns:
     async def _begin_elsewhere(self, question: Question, turn_id: str) -> Place:
         """Attach to another server's turn if it is what the question asks for; end it if there is none."""
         conversation_id = question.conversation_id
-        async with self._services.store.servers.alone() as alone:
-            if alone:
-                await self._close(conversation_id, turn_id)
-        if alone:
+        if await self._is_closed(conversation_id, turn_id):
             return await self._begin(question)
         for message in await self._services.store.messages.turn(turn_id):
             if question.again is None and message.role == "user" and message.content == question.text:
                 return await self._readers.start_of(conversation_id, turn_id)
         raise _busy()
+
+    async def _is_closed(self, conversation_id: str, turn_id: str) -> bool:
+        """End a turn that is not active here, unless another server may be writing it."""
+        async with self._services.store.servers.alone() as alone:
+            if alone:
+                await self._close(conversation_id, turn_id)
+        return alone
 
     async def _close(self, conversation_id: str, turn_id: str) -> None:
         services = self._services
@@ -347,6 +376,10 @@ class Turns:
 
 def _busy() -> RPCError:
     return RPCError("CONFLICT", "Another message is being answered in this conversation")
+
+
+def _elsewhere() -> RPCError:
+    return RPCError("CONFLICT", "The answer is being written by a server that is about to end")
 
 
 def _is_what_was_sent(message: Message, question: Question) -> bool:

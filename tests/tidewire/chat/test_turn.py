@@ -706,7 +706,7 @@ async def test_a_conversation_deleted_meanwhile_does_not_keep_a_turn_from_its_en
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     turn = await stage.at_gate([Text("a"), asyncio.Event()])
-    await stage.store.conversations.delete("ann", turn.request.user.conversation_id)
+    await stage.store.conversations.delete("ann", turn.request.user.conversation_id, turn.id)
     await turn.stop("deletion")
     assert isinstance(stage.events[turn.id][-1], Complete)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

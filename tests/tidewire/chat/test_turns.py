@@ -167,20 +167,18 @@ async def test_a_deletion_that_comes_while_a_turn_begins_stops_it(
     house.provider.script([asyncio.Event()])
     sending = asyncio.create_task(house.send())
     await beginning.stored.wait()
-    await house.store.conversations.delete("ann", house.conversation_id)
-    forgetting = asyncio.create_task(house.turns.forget(house.conversation_id))
+    deleting = asyncio.create_task(house.turns.delete("ann", house.conversation_id))
     await asyncio.sleep(0)
     beginning.gate.set()
     reading = asyncio.create_task(read(await sending))
-    await forgetting
+    assert await deleting
     assert isinstance((await reading)[-2].data, Stopped)
 
 
 async def test_a_reader_that_begins_after_the_deletion_is_told_so(house: House) -> None:
     house.provider.script([asyncio.Event()])
     events = await house.at_gate()
-    await house.store.conversations.delete("ann", house.conversation_id)
-    await house.turns.forget(house.conversation_id)
+    await house.turns.delete("ann", house.conversation_id)
     with pytest.raises(RPCError) as caught:
         await read(events)
     assert caught.value.code == "NOT_FOUND"

@@ -106,7 +106,7 @@ class Messages:
 
     async def turn_under_way(self, conversation_id: str) -> str | None:
         """The turn whose answer is being written, or whose last event is not yet `complete`."""
-        return await self._database.read(_turn_under_way, conversation_id)
+        return await self._database.read(turn_under_way, conversation_id)
 
     async def streaming_turns(self) -> list[tuple[str, str]]:
         """The conversation and turn of every answer that is being written."""
@@ -194,11 +194,12 @@ def _lock(connection: Connection, conversation_id: str, sent_as: str | None, now
         raise ConversationGoneError("The conversation does not exist.")
     if sent_as is not None and _by_client_message_id(connection, conversation_id, sent_as):
         raise DuplicateClientMessageError
-    if turn_id := _turn_under_way(connection, conversation_id):
+    if turn_id := turn_under_way(connection, conversation_id):
         raise ConversationBusyError(turn_id)
 
 
-def _turn_under_way(connection: Connection, conversation_id: str) -> str | None:
+def turn_under_way(connection: Connection, conversation_id: str) -> str | None:
+    """See `Messages.turn_under_way`."""
     # Two servers must never write into one log: not even the last event that is still on its way.
     streaming = select(messages.c.turn_id).where(
         messages.c.conversation_id == conversation_id, messages.c.status == "streaming"

@@ -153,7 +153,7 @@ async def test_saving_into_a_deleted_conversation_is_false(
 ) -> None:
     user, answer = new_turn(conversation.id)
     await store.messages.begin_turn(user, answer)
-    await store.conversations.delete("ann", conversation.id)
+    await store.conversations.delete("ann", conversation.id, user.turn_id)
     assert await store.messages.save(answer) is False
 
 
