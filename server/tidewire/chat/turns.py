@@ -111,8 +111,9 @@ class Turns:
         turn is active.
 
         Raises:
-            RPCError: CONFLICT, another turn is active; NOT_FOUND, the conversation or the message to
-                be answered again is gone, or nothing is known of the turn to be continued.
+            RPCError: CONFLICT, another turn is active; NOT_FOUND, the conversation, the message to be
+                answered again, or what was sent under the same id is gone, or nothing is known of the
+                turn to be continued.
             StoreError: the database failed; no turn was started.
         """
         # A turn that is stored has to run, even if its caller goes away in between.
@@ -247,17 +248,28 @@ class Turns:
         if last_event_id is not None:
             return await self._find_continued(question, last_event_id)
         if question.client_message_id is not None:
-            sent = await self._services.store.messages.by_client_message_id(
-                question.conversation_id, question.client_message_id
-            )
-            if sent is not None:
-                return await self._start_of(question.conversation_id, sent.turn_id)
+            place = await self._find_sent(question.conversation_id, question.client_message_id)
+            if place is not None:
+                return place
         active = self._active.get(question.conversation_id)
         if active is None:
             return None
         if not _is_asked_by(active.request, question):
             raise _busy()
         return Place(active.id, active.start)
+
+    async def _find_sent(self, conversation_id: str, client_message_id: str) -> Place | None:
+        """Find the turn that a client began under an id, so that a repetition never begins another."""
+        messages = self._services.store.messages
+        turn_id = await messages.turn_sent_as(conversation_id, client_message_id)
+        if turn_id is None:
+            return None
+        if not await messages.turn(turn_id):
+            raise RPCError(
+                "NOT_FOUND",
+                "What was sent with this clientMessageId was answered, and replaced or deleted since",
+            )
+        return await self._start_of(conversation_id, turn_id)
 
     async def _start_of(self, conversation_id: str, turn_id: str) -> Place:
         active = self._active.get(conversation_id)
@@ -278,9 +290,9 @@ class Turns:
                     return self._place_in_store(conversation_id, event_id)
         # The event is no longer kept; what it was about can still be known.
         if question.client_message_id is not None:
-            sent = await messages.by_client_message_id(conversation_id, question.client_message_id)
-            if sent is not None:
-                return await self._start_of(conversation_id, sent.turn_id)
+            place = await self._find_sent(conversation_id, question.client_message_id)
+            if place is not None:
+                return place
         else:
             for message in reversed(await messages.history(conversation_id, limit=SEARCHED)):
                 if _is_what_was_sent(message, question):

@@ -560,7 +560,7 @@ FAILURES = [
     ("messages", "begin_turn", "conversations.streamMessage", {"message": "Hi"}),
     (
         "messages",
-        "by_client_message_id",
+        "turn_sent_as",
         "conversations.streamMessage",
         {"message": "Hi", "clientMessageId": "1"},
     ),
