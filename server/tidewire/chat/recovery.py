@@ -46,8 +46,8 @@ async def open_turns(store: Store, journal: Journal) -> list[tuple[str, str]]:
 
 async def close_turn(
     store: Store, journal: Journal, conversation_id: str, turn_id: str, *, max_history_messages: int
-) -> None:
-    """End a turn that nobody works on any more.
+) -> bool:
+    """End a turn that nobody works on any more; False if it has ended.
 
     What the log holds of its answer becomes the answer, a tool that had begun is reported as cut off, and
     the log gets what is missing: at most one `error`, and `complete`. Being cut off itself, this can be
@@ -61,14 +61,14 @@ async def close_turn(
     answer = answer_among(messages)
     ended = any(isinstance(event, Complete) for event in seen)
     if ended and (answer is None or answer.status != "streaming"):
-        return
+        return False
     if answer is None:
         # Another has taken its place; whoever still follows is to stop waiting.
         message_id = next((event.message_id for event in seen if isinstance(event, Start)), turn_id)
         await _write(
             journal, conversation_id, turn_id, [Complete(message_id=message_id, status="interrupted")]
         )
-        return
+        return True
     missing: list[MessageEvent] = []
     if not seen:
         missing.append(_start(messages, answer))
@@ -95,6 +95,7 @@ async def close_turn(
         logger.error("The answer of turn %s is stored as text alone: %s", turn_id, error, exc_info=error)
         text = [TextPart(content=answer.content)]
         await store.messages.save(msgspec.structs.replace(answer, parts=text))
+    return True
 
 
 def _fold(events: Sequence[MessageEvent]) -> Fold:

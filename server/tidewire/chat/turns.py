@@ -72,6 +72,11 @@ class Turns:
         """The turn that is under way in a conversation."""
         return self._active.get(conversation_id)
 
+    def is_active(self, conversation_id: str, turn_id: str) -> bool:
+        """Whether just this turn is."""
+        active = self._active.get(conversation_id)
+        return active is not None and active.id == turn_id
+
     async def picture(self, conversation_id: str, *, limit: int, cursor: str | None = None) -> Picture:
         """A conversation's newest messages, or those before `cursor`, and what is under way.
 
@@ -153,11 +158,12 @@ class Turns:
         if turn is None:
             async with self._gate(conversation_id):  # a turn that is just beginning is stopped as well
                 turn = self._active.get(conversation_id)
-        if turn is not None:
-            return await turn.stop(by)
-        if await self._services.store.messages.turn_under_way(conversation_id) is not None:
-            raise _elsewhere()
-        return False
+                if turn is None:
+                    left = await self._services.store.messages.turn_under_way(conversation_id)
+                    if left is not None and not await self._is_closed(conversation_id, left):
+                        raise _elsewhere()
+                    return False
+        return await turn.stop(by)
 
     async def delete(self, owner: str, conversation_id: str) -> bool:
         """Delete a conversation, and stop its active turn; False if there was no such conversation.
@@ -179,8 +185,7 @@ class Turns:
                 return await self._services.store.conversations.delete(owner, conversation_id, turn_id)
             except ConversationBusyError as busy:
                 async with self._gate(conversation_id):
-                    active = self._active.get(conversation_id)
-                    is_own = active is not None and active.id == busy.turn_id
+                    is_own = self.is_active(conversation_id, busy.turn_id)
                     if not is_own and not await self._is_closed(conversation_id, busy.turn_id):
                         raise _elsewhere() from busy
 
@@ -209,10 +214,11 @@ class Turns:
                     await asyncio.gather(*(turn.ended() for turn in turns))
 
     async def end_abandoned(self, turns: Iterable[tuple[str, str]]) -> int:
-        """End what servers that are gone have left under way; gives the number of turns.
+        """End turns that nobody works on; gives their number.
 
         Args:
-            turns: the conversation and id of each turn that was under way when there was no other server.
+            turns: the conversation and id of each turn that was under way when there was no other server,
+                according to the database.
 
         Raises:
             StoreError: the database failed.
@@ -221,17 +227,16 @@ class Turns:
 
         async def end(conversation_id: str, turn_id: str) -> bool:
             async with at_once, self._gate(conversation_id):
-                active = self._active.get(conversation_id)
-                if active is not None and active.id == turn_id:
+                if self.is_active(conversation_id, turn_id):
                     return False
                 try:
-                    await self._close(conversation_id, turn_id)
+                    return await self._close(conversation_id, turn_id)
                 except StoreError:
                     raise
                 # Whatever it is, such as an event of a newer version: all others are to be ended.
                 except Exception as error:
                     logger.error("Turn %s cannot be ended", turn_id, exc_info=error)
-                return True
+                    return False
 
         return sum(await asyncio.gather(*(end(*turn) for turn in turns)))
 
@@ -344,15 +349,18 @@ class Turns:
                 await self._close(conversation_id, turn_id)
         return alone
 
-    async def _close(self, conversation_id: str, turn_id: str) -> None:
+    async def _close(self, conversation_id: str, turn_id: str) -> bool:
         services = self._services
-        await close_turn(
+        was_open = await close_turn(
             services.store,
             self._log.journal,
             conversation_id,
             turn_id,
             max_history_messages=services.max_history_messages,
         )
+        # Who waits for its end here is told by nobody else.
+        await self._log.refresh([conversation_id])
+        return was_open
 
     async def _store(self, question: Question) -> tuple[TurnRequest, int]:
         answer = _answer(question)
@@ -367,6 +375,12 @@ class Turns:
             raise RPCError("NOT_FOUND", "There is no such conversation") from None
         except MessageGoneError:
             raise RPCError("NOT_FOUND", "There is no such message in this conversation") from None
+        except StoreError:
+            # It may be stored all the same, and only the word of it lost.
+            stored = await messages.turn(answer.turn_id)
+            if not stored or stored[-1].status != "streaming":
+                raise
+            user, newest = stored[0], (await self._log.journal.position(question.conversation_id)).number
         request = TurnRequest(
             owner=question.owner, user=user, answer=answer, settings=question.settings, again=question.again
         )

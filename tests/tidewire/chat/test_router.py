@@ -620,6 +620,38 @@ async def test_get_is_a_typed_error_while_another_server_has_taken_a_turns_place
     )
 
 
+async def test_a_turn_of_which_nobody_could_tell_whether_it_is_stored_comes_to_its_end(
+    client: Client, chat: ChatServer, scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = chat.store.messages.begin_turn
+
+    async def begins(*arguments: Any) -> None:
+        await begin(*arguments)
+        raise StoreError("The database is busy or unavailable.")
+
+    async def fail(*_: Any) -> None:
+        raise StoreError("The database is busy or unavailable.")
+
+    conversation = await new(client)
+    input = {"conversationId": conversation, "message": "Hi", "clientMessageId": "1"}
+    with monkeypatch.context() as broken:
+        broken.setattr(chat.store.messages, "begin_turn", begins)
+        broken.setattr(chat.store.messages, "turn", fail)
+        assert (await refusal(client, "conversations.streamMessage", input)).code == "TIMEOUT"
+    state = await client.query("conversations.get", {"conversationId": conversation})
+    watching = client.subscribe(
+        "conversations.watch", {"conversationId": conversation}, last_event_id=state["upTo"]
+    )
+    async with watching as watched, asyncio.timeout(WAIT_SECONDS):
+        events = await send(client, conversation, "Hi", clientMessageId="1")
+        assert [(await anext(watched)).data for _ in events] == events
+    assert [event["type"] for event in events] == ["start", "error", "complete"]
+    state = await client.query("conversations.get", {"conversationId": conversation})
+    assert [message["status"] for message in state["messages"]] == ["ok", "interrupted"]
+    assert scripted.prompts == []
+    assert await send(client, conversation, "Next")
+
+
 async def test_a_turn_that_cannot_be_replayed_fails_on_its_own_call(
     connect: Connect, chat: ChatServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
