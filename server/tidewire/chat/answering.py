@@ -26,6 +26,7 @@ from .providers.base import (
     PromptMessage,
     Provider,
     ProviderError,
+    ProviderTruncatedError,
     Reasoning,
     Refusal,
     Text,
@@ -90,7 +91,7 @@ class Answering:
         self.fold: Fold = Fold()
         """What the answer is made of so far."""
         self.usages: list[Usage] = []
-        """What each provider call cost, those that broke off included."""
+        """What each provider call cost, those that broke off included, but not those that were refused."""
         self.finish_reason: str | None = None
         """The provider's word about its last call."""
         self._settings = settings
@@ -146,11 +147,15 @@ class Answering:
                         elif self._deltas % DELTAS_AT_A_TIME == 0:
                             # What is buffered comes without a pause, and others wait for theirs.
                             await asyncio.sleep(0)
+        except ProviderError as error:
+            reply.is_refused = not reply.has_begun and not isinstance(error, ProviderTruncatedError)
+            raise
         finally:
             self._account(reply)
         return reply.as_message()
 
     def _take(self, reply: "_Reply", delta: Delta) -> None:
+        reply.has_begun = True
         match delta:
             case Text(content):
                 content = self._counted(content)
@@ -191,6 +196,8 @@ class Answering:
         return without_nul(piece)
 
     def _account(self, reply: "_Reply") -> None:
+        if reply.is_refused:
+            return
         usage = reply.cost()
         self.usages.append(usage)
         self._emit(UsageReport(**msgspec.structs.asdict(usage)))
@@ -269,6 +276,10 @@ class _Reply(msgspec.Struct):
     unseen_characters: int = 0
     """Of reasoning and refusals, which cost tokens but are not part of the next prompt."""
     usage: TokenUsage | None = None
+    has_begun: bool = False
+    """Whether anything has come, be it nothing to show."""
+    is_refused: bool = False
+    """Whether the provider did not take the prompt, or was never reached: it costs nothing."""
 
     def as_message(self) -> PromptMessage:
         requests = [ToolRequest(call.id, call.name, "".join(call.arguments)) for call in self.calls]

@@ -1,6 +1,6 @@
 """What a turn tells its readers: the MessageEvent union, tagged by `type`."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from tidewire_protocol.codes import ErrorCode
 
@@ -114,6 +114,14 @@ class Complete(Event, frozen=True, kw_only=True, tag="complete"):
     status: TurnOutcome
     finish_reason: str | None = None
     usage: Usage | None = None
+
+    @classmethod
+    def of(cls, answer: Message) -> Self:
+        """What is to be said of an answer that has ended."""
+        assert answer.status != "streaming"
+        return cls(
+            message_id=answer.id, status=answer.status, finish_reason=answer.finish_reason, usage=answer.usage
+        )
 
 
 MessageEvent = (

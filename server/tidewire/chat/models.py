@@ -1,5 +1,6 @@
 """What the chat server stores and sends: conversations, messages and their parts."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -88,6 +89,11 @@ class Message(Wire, frozen=True, kw_only=True):
     finish_reason: str | None = None
     usage: Usage | None = None
     error: Failure | None = None
+
+
+def answer_among(messages: Iterable[Message]) -> Message | None:
+    """The answer among the messages of a turn; None if it is gone."""
+    return next((message for message in messages if message.role == "assistant"), None)
 
 
 class Conversation(Wire, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from .log import (
     LogGapError,
     LogGivenUpError,
 )
-from .models import Message
+from .models import Message, answer_among
 from .store import Store, StoreError
 from .turn import Turn
 
@@ -185,8 +185,10 @@ class Readers:
         entries = await self._log.journal.read(conversation_id, event_id.number - 1, limit=1, max_size=1)
         return entries[0] if entries and entries[0].id == event_id else None
 
-    async def answer_so_far(self, answer: Message) -> tuple[Message, EventId]:
+    async def answer_so_far(self, answer: Message) -> tuple[Message, EventId] | None:
         """What another server has written of an answer, and the id of the last event of that.
+
+        None if it has come to its end meanwhile: what is stored of it says how.
 
         Raises:
             StoreError: the log cannot be read.
@@ -194,6 +196,8 @@ class Readers:
         journal = self._log.journal
         position = await journal.position(answer.conversation_id)
         entries = await journal.turn(answer.conversation_id, answer.turn_id)
+        if entries and isinstance(entries[-1].event, Complete):
+            return None
         fold = Fold()
         for entry in entries:
             fold.apply(entry.event)
@@ -248,7 +252,7 @@ class Readers:
 
     async def _has_answer(self, turn_id: str) -> bool:
         # Whatever its status: it is stored as ended just before `complete` comes.
-        return any(message.role == "assistant" for message in await self._store.messages.turn(turn_id))
+        return answer_among(await self._store.messages.turn(turn_id)) is not None
 
     def conversation(
         self, conversation_id: str, after: EventId | None, picture: Callable[[int], Awaitable[Picture]]
@@ -327,21 +331,11 @@ def _replay(messages: list[Message], after: EventId) -> Iterator[Tracked[Message
 
     Their ids are the turn's own, `<turnId>.1` and `.2`, so that this too can be continued.
     """
-    answer = next((message for message in messages if message.role == "assistant"), None)
+    answer = answer_among(messages)
     if answer is None:
         raise RPCError("NOT_FOUND", "The answer was deleted")
     snapshot_id, complete_id = EventId(answer.turn_id, 1), EventId(answer.turn_id, 2)
     if after < snapshot_id:
         yield tracked(str(snapshot_id), Snapshot(message=answer, up_to=str(snapshot_id)))
     if after < complete_id:
-        yield tracked(str(complete_id), _complete(answer))
-
-
-def _complete(answer: Message) -> Complete:
-    assert answer.status != "streaming"
-    return Complete(
-        message_id=answer.id,
-        status=answer.status,
-        finish_reason=answer.finish_reason,
-        usage=answer.usage,
-    )
+        yield tracked(str(complete_id), Complete.of(answer))

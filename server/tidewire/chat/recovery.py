@@ -22,7 +22,7 @@ from .events import (
 )
 from .fold import Fold
 from .log import Journal, Written
-from .models import Failure, Message, TextPart, ToolCallPart, Usage
+from .models import Failure, Message, TextPart, ToolCallPart, Usage, answer_among
 from .prompt import prompt_messages
 from .providers.base import Prompt
 from .store import Store, StoreError
@@ -46,8 +46,8 @@ async def open_turns(store: Store, journal: Journal) -> list[tuple[str, str]]:
 
 async def close_turn(
     store: Store, journal: Journal, conversation_id: str, turn_id: str, *, max_history_messages: int
-) -> None:
-    """End a turn that nobody works on any more.
+) -> bool:
+    """End a turn that nobody works on any more; False if it has ended.
 
     What the log holds of its answer becomes the answer, a tool that had begun is reported as cut off, and
     the log gets what is missing: at most one `error`, and `complete`. Being cut off itself, this can be
@@ -58,17 +58,17 @@ async def close_turn(
     """
     seen = [entry.event for entry in await journal.turn(conversation_id, turn_id)]
     messages = await store.messages.turn(turn_id)
-    answer = next((message for message in messages if message.role == "assistant"), None)
+    answer = answer_among(messages)
     ended = any(isinstance(event, Complete) for event in seen)
     if ended and (answer is None or answer.status != "streaming"):
-        return
+        return False
     if answer is None:
         # Another has taken its place; whoever still follows is to stop waiting.
         message_id = next((event.message_id for event in seen if isinstance(event, Start)), turn_id)
         await _write(
             journal, conversation_id, turn_id, [Complete(message_id=message_id, status="interrupted")]
         )
-        return
+        return True
     missing: list[MessageEvent] = []
     if not seen:
         missing.append(_start(messages, answer))
@@ -84,7 +84,7 @@ async def close_turn(
         missing += error
         answer = msgspec.structs.replace(answer, parts=fold.parts, content=fold.content, usage=total(usages))
     if not ended:
-        missing.append(_complete(answer))
+        missing.append(Complete.of(answer))
         await _write(journal, conversation_id, turn_id, missing)
     try:
         await store.messages.save(answer)
@@ -95,6 +95,7 @@ async def close_turn(
         logger.error("The answer of turn %s is stored as text alone: %s", turn_id, error, exc_info=error)
         text = [TextPart(content=answer.content)]
         await store.messages.save(msgspec.structs.replace(answer, parts=text))
+    return True
 
 
 def _fold(events: Sequence[MessageEvent]) -> Fold:
@@ -175,13 +176,6 @@ def _start(messages: Sequence[Message], answer: Message) -> Start:
         user_message_id=user.id,
         client_message_id=answer.client_message_id or user.client_message_id,
         model=answer.model or "",
-    )
-
-
-def _complete(answer: Message) -> Complete:
-    assert answer.status != "streaming"
-    return Complete(
-        message_id=answer.id, status=answer.status, finish_reason=answer.finish_reason, usage=answer.usage
     )
 
 

@@ -161,10 +161,7 @@ async def rename(ctx: ChatContext, conversation_id: str, title: TitleText) -> Co
 async def delete(ctx: ChatContext, conversation_id: str) -> DeleteResult:
     """Delete a conversation with all its messages, and stop what is being written in it."""
     await _owned(ctx, conversation_id)
-    # In this order no turn can begin in between.
-    deleted = await ctx.chat.store.conversations.delete(ctx.owner, conversation_id)
-    await ctx.chat.turns.forget(conversation_id)
-    return DeleteResult(deleted=deleted)
+    return DeleteResult(deleted=await ctx.chat.turns.delete(ctx.owner, conversation_id))
 
 
 @conversations.mutation

@@ -86,19 +86,27 @@ class ChatServer:
             yield
 
     async def _mind_others(self, log: Log) -> None:
-        """Follow what other servers write; once there is none, end what they left under way."""
+        """Follow what other servers write; while there is none, end what nobody works on."""
         async with self.store.servers.alone() as alone:
-            left = await open_turns(self.store, log.journal) if alone and not log.alone else []
+            left = await self._left(log) if alone else []
+        if left and (count := await self.turns.end_abandoned(left)):
+            logger.warning("%d answers were cut off, for no server was writing them", count)
         if alone and not log.alone:
             await self.store.events.delete_orphans()
-            if count := await self.turns.end_abandoned(left):
-                logger.warning("%d answers were cut off when their server ended", count)
             await log.own()
             logger.info("No other server uses the database")
         elif not alone:
             if log.alone is not False:
                 logger.info("Another server uses the database, too: what it writes is followed")
             log.share()
+
+    async def _left(self, log: Log) -> list[tuple[str, str]]:
+        """The conversation and id of every turn that is under way, but not here."""
+        if not log.alone:
+            return await open_turns(self.store, log.journal)
+        # Its own, such as one whose beginning was stored when the word of it got lost.
+        turns = await self.store.messages.streaming_turns()
+        return [(of, turn_id) for of, turn_id in turns if not self.turns.is_active(of, turn_id)]
 
     async def _keep_minding_others(self, log: Log) -> None:
         while True:

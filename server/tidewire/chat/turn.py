@@ -12,7 +12,7 @@ from tidewire_protocol import ErrorCode
 
 from .answering import Answering, AnswerSettings
 from .events import Complete, Error, Start, Stopped, Title
-from .log import EventId
+from .log import EventId, LogGivenUpError
 from .models import Failure, Message, TextPart
 from .prompt import prompt_messages
 from .providers.base import Provider, ProviderError, ProviderTruncatedError
@@ -124,7 +124,10 @@ class Turn:
         Raises:
             StoreError: it cannot be stored.
         """
-        await self._record.caught_up()
+        try:
+            await self._record.caught_up()
+        except LogGivenUpError as error:
+            raise StoreError("The conversation cannot be saved at the moment.") from error
 
     async def ended(self) -> None:
         """Wait until the turn is stored and has said `complete`, or nothing of that can be done."""
@@ -196,13 +199,7 @@ class Turn:
             # The events first, so that what is stored of an answer is never more than the log tells.
             await self._insist(self._record.caught_up)
             message = await self._save()
-            complete = Complete(
-                message_id=message.id,
-                status=OUTCOMES[self.state],
-                finish_reason=message.finish_reason,
-                usage=message.usage,
-            )
-            self._record.put_last(complete, self._on_end)
+            self._record.put_last(Complete.of(message), self._on_end)
             await self._insist(self._record.caught_up)
         except asyncio.CancelledError:
             # The server cannot wait any longer.

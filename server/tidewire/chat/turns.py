@@ -72,6 +72,11 @@ class Turns:
         """The turn that is under way in a conversation."""
         return self._active.get(conversation_id)
 
+    def is_active(self, conversation_id: str, turn_id: str) -> bool:
+        """Whether just this turn is."""
+        active = self._active.get(conversation_id)
+        return active is not None and active.id == turn_id
+
     async def picture(self, conversation_id: str, *, limit: int, cursor: str | None = None) -> Picture:
         """A conversation's newest messages, or those before `cursor`, and what is under way.
 
@@ -97,7 +102,10 @@ class Turns:
                 continue
             shown = [live if live and message.id == live.id else message for message in page.items]
             if turn is None and shown and shown[-1].status == "streaming":
-                shown[-1], position = await self._readers.answer_so_far(shown[-1])
+                so_far = await self._readers.answer_so_far(shown[-1])
+                if so_far is None:
+                    continue
+                shown[-1], position = so_far
             return Picture(messages=shown, next_cursor=page.next_cursor, turn=turn, position=position)
 
     async def stream(self, question: Question, last_event_id: str | None) -> Reading:
@@ -108,8 +116,9 @@ class Turns:
         turn is active.
 
         Raises:
-            RPCError: CONFLICT, another turn is active; NOT_FOUND, the conversation or the message to
-                be answered again is gone, or nothing is known of the turn to be continued.
+            RPCError: CONFLICT, another turn is active; NOT_FOUND, the conversation, the message to be
+                answered again, or what was sent under the same id is gone, or nothing is known of the
+                turn to be continued.
             StoreError: the database failed; no turn was started.
         """
         # A turn that is stored has to run, even if its caller goes away in between.
@@ -149,11 +158,36 @@ class Turns:
         if turn is None:
             async with self._gate(conversation_id):  # a turn that is just beginning is stopped as well
                 turn = self._active.get(conversation_id)
-        if turn is not None:
-            return await turn.stop(by)
-        if await self._services.store.messages.turn_under_way(conversation_id) is not None:
-            raise RPCError("CONFLICT", "The answer is being written by a server that is about to end")
-        return False
+                if turn is None:
+                    left = await self._services.store.messages.turn_under_way(conversation_id)
+                    if left is not None and not await self._is_closed(conversation_id, left):
+                        raise _elsewhere()
+                    return False
+        return await turn.stop(by)
+
+    async def delete(self, owner: str, conversation_id: str) -> bool:
+        """Delete a conversation, and stop its active turn; False if there was no such conversation.
+
+        Raises:
+            RPCError: CONFLICT, a turn of another server's is under way; nothing was deleted.
+            StoreError: the database failed, or the turn was stopped, but its end cannot be stored yet.
+        """
+        deleted = await self._delete(owner, conversation_id)
+        await self.forget(conversation_id)
+        return deleted
+
+    async def _delete(self, owner: str, conversation_id: str) -> bool:
+        # Turns are stopped only afterwards, so that none can begin in between.
+        while True:
+            active = self._active.get(conversation_id)
+            turn_id = None if active is None else active.id
+            try:
+                return await self._services.store.conversations.delete(owner, conversation_id, turn_id)
+            except ConversationBusyError as busy:
+                async with self._gate(conversation_id):
+                    is_own = self.is_active(conversation_id, busy.turn_id)
+                    if not is_own and not await self._is_closed(conversation_id, busy.turn_id):
+                        raise _elsewhere() from busy
 
     async def forget(self, conversation_id: str) -> None:
         """Stop the active turn of a conversation that was deleted, and drop its events."""
@@ -180,10 +214,11 @@ class Turns:
                     await asyncio.gather(*(turn.ended() for turn in turns))
 
     async def end_abandoned(self, turns: Iterable[tuple[str, str]]) -> int:
-        """End what servers that are gone have left under way; gives the number of turns.
+        """End turns that nobody works on; gives their number.
 
         Args:
-            turns: the conversation and id of each turn that was under way when there was no other server.
+            turns: the conversation and id of each turn that was under way when there was no other server,
+                according to the database.
 
         Raises:
             StoreError: the database failed.
@@ -192,17 +227,16 @@ class Turns:
 
         async def end(conversation_id: str, turn_id: str) -> bool:
             async with at_once, self._gate(conversation_id):
-                active = self._active.get(conversation_id)
-                if active is not None and active.id == turn_id:
+                if self.is_active(conversation_id, turn_id):
                     return False
                 try:
-                    await self._close(conversation_id, turn_id)
+                    return await self._close(conversation_id, turn_id)
                 except StoreError:
                     raise
                 # Whatever it is, such as an event of a newer version: all others are to be ended.
                 except Exception as error:
                     logger.error("Turn %s cannot be ended", turn_id, exc_info=error)
-                return True
+                    return False
 
         return sum(await asyncio.gather(*(end(*turn) for turn in turns)))
 
@@ -219,17 +253,28 @@ class Turns:
         if last_event_id is not None:
             return await self._find_continued(question, last_event_id)
         if question.client_message_id is not None:
-            sent = await self._services.store.messages.by_client_message_id(
-                question.conversation_id, question.client_message_id
-            )
-            if sent is not None:
-                return await self._start_of(question.conversation_id, sent.turn_id)
+            place = await self._find_sent(question.conversation_id, question.client_message_id)
+            if place is not None:
+                return place
         active = self._active.get(question.conversation_id)
         if active is None:
             return None
         if not _is_asked_by(active.request, question):
             raise _busy()
         return Place(active.id, active.start)
+
+    async def _find_sent(self, conversation_id: str, client_message_id: str) -> Place | None:
+        """Find the turn that a client began under an id, so that a repetition never begins another."""
+        messages = self._services.store.messages
+        turn_id = await messages.turn_sent_as(conversation_id, client_message_id)
+        if turn_id is None:
+            return None
+        if not await messages.turn(turn_id):
+            raise RPCError(
+                "NOT_FOUND",
+                "What was sent with this clientMessageId was answered, and replaced or deleted since",
+            )
+        return await self._start_of(conversation_id, turn_id)
 
     async def _start_of(self, conversation_id: str, turn_id: str) -> Place:
         active = self._active.get(conversation_id)
@@ -250,9 +295,9 @@ class Turns:
                     return self._place_in_store(conversation_id, event_id)
         # The event is no longer kept; what it was about can still be known.
         if question.client_message_id is not None:
-            sent = await messages.by_client_message_id(conversation_id, question.client_message_id)
-            if sent is not None:
-                return await self._start_of(conversation_id, sent.turn_id)
+            place = await self._find_sent(conversation_id, question.client_message_id)
+            if place is not None:
+                return place
         else:
             for message in reversed(await messages.history(conversation_id, limit=SEARCHED)):
                 if _is_what_was_sent(message, question):
@@ -290,25 +335,32 @@ class Turns:
     async def _begin_elsewhere(self, question: Question, turn_id: str) -> Place:
         """Attach to another server's turn if it is what the question asks for; end it if there is none."""
         conversation_id = question.conversation_id
-        async with self._services.store.servers.alone() as alone:
-            if alone:
-                await self._close(conversation_id, turn_id)
-        if alone:
+        if await self._is_closed(conversation_id, turn_id):
             return await self._begin(question)
         for message in await self._services.store.messages.turn(turn_id):
             if question.again is None and message.role == "user" and message.content == question.text:
                 return await self._readers.start_of(conversation_id, turn_id)
         raise _busy()
 
-    async def _close(self, conversation_id: str, turn_id: str) -> None:
+    async def _is_closed(self, conversation_id: str, turn_id: str) -> bool:
+        """End a turn that is not active here, unless another server may be writing it."""
+        async with self._services.store.servers.alone() as alone:
+            if alone:
+                await self._close(conversation_id, turn_id)
+        return alone
+
+    async def _close(self, conversation_id: str, turn_id: str) -> bool:
         services = self._services
-        await close_turn(
+        was_open = await close_turn(
             services.store,
             self._log.journal,
             conversation_id,
             turn_id,
             max_history_messages=services.max_history_messages,
         )
+        # Who waits for its end here is told by nobody else.
+        await self._log.refresh([conversation_id])
+        return was_open
 
     async def _store(self, question: Question) -> tuple[TurnRequest, int]:
         answer = _answer(question)
@@ -323,6 +375,12 @@ class Turns:
             raise RPCError("NOT_FOUND", "There is no such conversation") from None
         except MessageGoneError:
             raise RPCError("NOT_FOUND", "There is no such message in this conversation") from None
+        except StoreError:
+            # It may be stored all the same, and only the word of it lost.
+            stored = await messages.turn(answer.turn_id)
+            if not stored or stored[-1].status != "streaming":
+                raise
+            user, newest = stored[0], (await self._log.journal.position(question.conversation_id)).number
         request = TurnRequest(
             owner=question.owner, user=user, answer=answer, settings=question.settings, again=question.again
         )
@@ -344,6 +402,10 @@ class Turns:
 
 def _busy() -> RPCError:
     return RPCError("CONFLICT", "Another message is being answered in this conversation")
+
+
+def _elsewhere() -> RPCError:
+    return RPCError("CONFLICT", "The answer is being written by a server that is about to end")
 
 
 def _is_what_was_sent(message: Message, question: Question) -> bool:

@@ -209,6 +209,30 @@ async def test_the_question_sent_again_attaches_to_its_newest_answer(house: Hous
     assert said(whole) == "two"
 
 
+async def test_a_late_repetition_of_what_was_replaced_or_deleted_starts_nothing(
+    house: House, asked: str
+) -> None:
+    house.provider.script(text("A"), text("B"), text("second"), text("C"))
+    first = await read(await house.regenerate(asked, "id-A"))
+    await read(await house.regenerate(asked, "id-B"))
+    await house.ask("Second", "id-2")
+    await read(await house.regenerate(asked, "id-C", message="Edited"))
+    before = await house.messages()
+    await house.log.trim()
+    for after in (None, "nonsense", first[1].id):
+        for call in (
+            house.regenerate(asked, "id-A", after=after),
+            house.regenerate(asked, "id-B", after=after),
+            house.send("Second", "id-2", after),
+        ):
+            with pytest.raises(RPCError, match="clientMessageId") as caught:
+                await call
+            # Which clients over server-sent events take for final.
+            assert caught.value.code == "NOT_FOUND"
+    assert await house.messages() == before
+    assert len(house.provider.prompts) == 5
+
+
 async def test_what_is_not_there_cannot_be_answered_again(house: House, asked: str) -> None:
     for message_id in ("nope", ""):
         with pytest.raises(RPCError) as caught:

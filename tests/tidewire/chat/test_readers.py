@@ -15,7 +15,7 @@ from tidewire.chat.log.coalescing import LAG
 from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
 from tidewire.chat.readers import Place, Readers, Reading
-from tidewire.chat.store import StoreError
+from tidewire.chat.store import Page, StoreError
 
 
 @pytest.fixture
@@ -213,3 +213,19 @@ async def test_a_deleted_conversation_ends_who_follows_it(house: House) -> None:
     await house.turns.forget(house.conversation_id)
     with pytest.raises(RPCError, match="deleted"):
         await watching
+
+
+async def test_a_conversation_that_is_deleted_while_a_watcher_looks_ends_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.provider.script(text("one"))
+    await house.ask()
+    page = house.store.messages.page
+
+    async def late(conversation_id: str, *, limit: int, cursor: str | None = None) -> Page[Message]:
+        await house.turns.delete("ann", conversation_id)
+        return await page(conversation_id, limit=limit, cursor=cursor)
+
+    monkeypatch.setattr(house.store.messages, "page", late)
+    with pytest.raises(RPCError, match="deleted"):
+        await read(await house.turns.watch(house.conversation_id, last_event_id=None))

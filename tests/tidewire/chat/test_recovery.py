@@ -317,7 +317,7 @@ async def test_an_end_that_was_said_stays_what_it_was(
 async def test_several_open_turns_and_deleted_conversations(house: House) -> None:
     crashes = [await Crash.after(house.store, [START, TextDelta(content="half")]) for _ in range(3)]
     gone = crashes.pop()
-    await house.store.conversations.delete("ann", gone.conversation_id)
+    await house.store.conversations.delete("ann", gone.conversation_id, gone.turn_id)
     await house.store.events.write(
         [Written.of(gone.conversation_id, 3, gone.turn_id, TextDelta(content="late"))]
     )

@@ -11,6 +11,7 @@ from tests.tidewire.chat.conftest import Connect
 from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, calls, text
 from tidewire.chat import Settings
 from tidewire.chat.providers import ProviderError, Text
+from tidewire.chat.recovery import close_turn
 from tidewire.chat.server import ChatServer
 from tidewire.chat.store import StoreError
 from tidewire.testing import CallError, Client
@@ -559,7 +560,7 @@ FAILURES = [
     ("messages", "begin_turn", "conversations.streamMessage", {"message": "Hi"}),
     (
         "messages",
-        "by_client_message_id",
+        "turn_sent_as",
         "conversations.streamMessage",
         {"message": "Hi", "clientMessageId": "1"},
     ),
@@ -591,6 +592,64 @@ async def test_a_database_that_fails_is_a_typed_error_and_the_server_lives(
     code = "TIMEOUT" if path.endswith(".streamMessage") else "SERVICE_UNAVAILABLE"
     assert (error.code, str(error)) == (code, "The database is busy or unavailable.")
     assert await send(client, conversation)
+
+
+async def test_get_is_a_typed_error_while_another_server_has_taken_a_turns_place(
+    client: Client, chat: ChatServer, scripted: ScriptedProvider
+) -> None:
+    gate = asyncio.Event()
+    scripted.script([Text("one "), gate, Text("two "), asyncio.Event()])
+    conversation = await new(client)
+    input = {"conversationId": conversation, "message": "Count"}
+    async with (
+        client.subscribe("conversations.streamMessage", input) as events,
+        asyncio.timeout(WAIT_SECONDS),
+    ):
+        while (await anext(events)).data["type"] != "text_delta":
+            pass
+        turn = chat.turns.active(conversation)
+        assert turn is not None
+        await close_turn(chat.store, chat.store.events, conversation, turn.id, max_history_messages=20)
+        scripted.waiting.clear()
+        gate.set()
+        await scripted.waiting.wait()
+        error = await refusal(client, "conversations.get", {"conversationId": conversation})
+    assert (error.code, str(error)) == (
+        "SERVICE_UNAVAILABLE",
+        "The conversation cannot be saved at the moment.",
+    )
+
+
+async def test_a_turn_of_which_nobody_could_tell_whether_it_is_stored_comes_to_its_end(
+    client: Client, chat: ChatServer, scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = chat.store.messages.begin_turn
+
+    async def begins(*arguments: Any) -> None:
+        await begin(*arguments)
+        raise StoreError("The database is busy or unavailable.")
+
+    async def fail(*_: Any) -> None:
+        raise StoreError("The database is busy or unavailable.")
+
+    conversation = await new(client)
+    input = {"conversationId": conversation, "message": "Hi", "clientMessageId": "1"}
+    with monkeypatch.context() as broken:
+        broken.setattr(chat.store.messages, "begin_turn", begins)
+        broken.setattr(chat.store.messages, "turn", fail)
+        assert (await refusal(client, "conversations.streamMessage", input)).code == "TIMEOUT"
+    state = await client.query("conversations.get", {"conversationId": conversation})
+    watching = client.subscribe(
+        "conversations.watch", {"conversationId": conversation}, last_event_id=state["upTo"]
+    )
+    async with watching as watched, asyncio.timeout(WAIT_SECONDS):
+        events = await send(client, conversation, "Hi", clientMessageId="1")
+        assert [(await anext(watched)).data for _ in events] == events
+    assert [event["type"] for event in events] == ["start", "error", "complete"]
+    state = await client.query("conversations.get", {"conversationId": conversation})
+    assert [message["status"] for message in state["messages"]] == ["ok", "interrupted"]
+    assert scripted.prompts == []
+    assert await send(client, conversation, "Next")
 
 
 async def test_a_turn_that_cannot_be_replayed_fails_on_its_own_call(

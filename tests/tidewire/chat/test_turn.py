@@ -261,6 +261,27 @@ async def test_usage_is_estimated_where_the_provider_does_not_tell(stage: Stage)
     assert answer.usage == Usage(input_tokens=2, output_tokens=3, estimated=True)
 
 
+async def test_a_call_that_was_refused_costs_nothing(stage: Stage) -> None:
+    events, answer = await stage.play([OVERLOADED], content="12345678")
+    assert not any(isinstance(event, UsageReport) for event in events)
+    assert (answer.status, answer.usage) == ("error", None)
+
+
+async def test_a_refusal_in_a_later_round_leaves_what_the_earlier_ones_cost(stage: Stage) -> None:
+    _, answer = await stage.play(calls(("1", "double", '{"number":1}')), [OVERLOADED])
+    assert answer.usage == Usage(input_tokens=7, output_tokens=5, estimated=False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "output_tokens"), [([CUT], 0), ([Text("5678"), OVERLOADED], 1), ([Text("5678"), CUT], 1)]
+)
+async def test_a_call_that_broke_off_costs_what_was_sent_and_came(
+    stage: Stage, steps: list[Step], output_tokens: int
+) -> None:
+    _, answer = await stage.play(steps, content="12345678")
+    assert answer.usage == Usage(input_tokens=2, output_tokens=output_tokens, estimated=True)
+
+
 # ---------- tools
 
 
@@ -685,7 +706,7 @@ async def test_a_conversation_deleted_meanwhile_does_not_keep_a_turn_from_its_en
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     turn = await stage.at_gate([Text("a"), asyncio.Event()])
-    await stage.store.conversations.delete("ann", turn.request.user.conversation_id)
+    await stage.store.conversations.delete("ann", turn.request.user.conversation_id, turn.id)
     await turn.stop("deletion")
     assert isinstance(stage.events[turn.id][-1], Complete)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -1,6 +1,7 @@
 """Who starts a turn, who attaches to one, and what late readers get."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -113,6 +114,55 @@ async def test_a_database_that_cannot_begin_a_turn_leaves_none_behind(
     assert said(await house.ask()) == "now"
 
 
+def lose_the_word(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have turns begin, and be told that they did not, as when a connection breaks at the commit."""
+    messages = house.store.messages
+
+    def lost(begin: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def begins(*arguments: Any) -> Any:
+            await begin(*arguments)
+            raise StoreError("The database is busy or unavailable.")
+
+        return begins
+
+    monkeypatch.setattr(messages, "begin_turn", lost(messages.begin_turn))
+    monkeypatch.setattr(messages, "begin_again", lost(messages.begin_again))
+
+
+async def test_a_turn_is_answered_though_the_word_that_it_is_stored_got_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.provider.script(text("one"), text("two"), text("three"))
+    with monkeypatch.context() as losing:
+        lose_the_word(house, losing)
+        first = await house.ask("Hello", "id-1")
+        question, answer = await house.messages()
+        assert (said(first), answer.status) == ("one", "ok")
+        again = await read(await house.regenerate(question.id, "id-2", message="Edited"))
+        assert said(again) == "two"
+    assert [message.content for message in await house.messages()] == ["Edited", "two"]
+    assert await read(await house.regenerate(question.id, "id-2")) == again
+    assert said(await house.ask("Next", "id-3")) == "three"
+    assert len(house.provider.prompts) == 3
+
+
+async def test_a_stop_ends_what_is_stored_as_under_way_and_is_not(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(turn_id: str) -> None:
+        raise StoreError("The database is busy or unavailable.")
+
+    with monkeypatch.context() as losing:
+        lose_the_word(house, losing)
+        losing.setattr(house.store.messages, "turn", fail)
+        with pytest.raises(StoreError):
+            await house.send("Hello", "id-1")
+    assert not await house.turns.stop(house.conversation_id, by="ann")
+    assert [message.status for message in await house.messages()] == ["ok", "interrupted"]
+    assert isinstance((await house.ask("Hello", "id-1"))[-1].data, Complete)
+    assert house.provider.prompts == []
+
+
 # ---------- what happens while a turn begins
 
 
@@ -167,20 +217,18 @@ async def test_a_deletion_that_comes_while_a_turn_begins_stops_it(
     house.provider.script([asyncio.Event()])
     sending = asyncio.create_task(house.send())
     await beginning.stored.wait()
-    await house.store.conversations.delete("ann", house.conversation_id)
-    forgetting = asyncio.create_task(house.turns.forget(house.conversation_id))
+    deleting = asyncio.create_task(house.turns.delete("ann", house.conversation_id))
     await asyncio.sleep(0)
     beginning.gate.set()
     reading = asyncio.create_task(read(await sending))
-    await forgetting
+    assert await deleting
     assert isinstance((await reading)[-2].data, Stopped)
 
 
 async def test_a_reader_that_begins_after_the_deletion_is_told_so(house: House) -> None:
     house.provider.script([asyncio.Event()])
     events = await house.at_gate()
-    await house.store.conversations.delete("ann", house.conversation_id)
-    await house.turns.forget(house.conversation_id)
+    await house.turns.delete("ann", house.conversation_id)
     with pytest.raises(RPCError) as caught:
         await read(events)
     assert caught.value.code == "NOT_FOUND"

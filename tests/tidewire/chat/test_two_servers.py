@@ -11,7 +11,7 @@ import pytest
 from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
 from tidewire import Tracked
 from tidewire.chat import ChatContext, Settings, router
-from tidewire.chat.log import Written
+from tidewire.chat.log import Entry, Written
 from tidewire.chat.providers import Text
 from tidewire.chat.server import ChatServer
 from tidewire.testing import CallError, Client
@@ -130,6 +130,27 @@ async def test_a_message_is_not_answered_by_both(old: House, settings: Settings)
         assert (len(old.provider.prompts), len(new.provider.prompts)) == (1, 1)
 
 
+async def test_a_conversation_is_not_deleted_under_an_answer_of_the_old_server(
+    old: House, settings: Settings
+) -> None:
+    gate = asyncio.Event()
+    old.provider.script([Text("one "), gate, *text("two")])
+    conversation = {"conversationId": await new_conversation(old)}
+    async with (
+        old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events,
+        running(settings) as new,
+    ):
+        await old.at_gate()
+        with pytest.raises(CallError) as caught:
+            await new.client.mutate("conversations.delete", conversation)
+        assert caught.value.code == "CONFLICT"
+        gate.set()
+        assert (await read(events))[-1].data["status"] == "ok"
+        state = await new.client.query("conversations.get", conversation)
+        assert [message["content"] for message in state["messages"]] == ["Hello", "one two"]
+        assert await new.client.mutate("conversations.delete", conversation) == {"deleted": True}
+
+
 async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
     old: House, settings: Settings
 ) -> None:
@@ -149,6 +170,30 @@ async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
             gate.set()
             rest = await read(events)
             assert [await anext(watched) for _ in rest] == rest
+
+
+async def test_an_answer_that_ends_on_the_old_server_while_the_new_one_looks_is_shown_as_ended(
+    old: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await new_conversation_with_an_answer(old)
+    gate = asyncio.Event()
+    old.provider.script([Text("one "), gate, *text("two")])
+    async with (
+        old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events,
+        running(settings) as new,
+    ):
+        await old.at_gate()
+        turn_events = new.chat.store.events.turn
+
+        async def later(conversation_id: str, turn_id: str) -> list[Entry]:
+            gate.set()
+            await read(events)
+            return await turn_events(conversation_id, turn_id)
+
+        monkeypatch.setattr(new.chat.store.events, "turn", later)
+        state = await new.client.query("conversations.get", conversation)
+    assert state["messages"][-1]["status"] == "ok"
+    assert state["messages"][-1]["content"] == "one two"
 
 
 async def test_a_turn_is_continued_where_the_new_server_has_not_heard_of_its_events_yet(
@@ -259,14 +304,26 @@ async def test_what_a_dead_server_left_is_ended_by_the_one_that_is_there(
                 assert (await read(answered))[-1].data["status"] == "ok"
 
 
+async def test_a_server_alone_deletes_a_conversation_whose_answer_nobody_writes(old: House) -> None:
+    conversation = await new_conversation_with_an_answer(old)
+    await leave_open(old, conversation)
+    assert await old.client.mutate("conversations.delete", conversation) == {"deleted": True}
+    assert await old.chat.store.messages.history(conversation["conversationId"], limit=2) == []
+    assert await old.chat.store.events.turn(conversation["conversationId"], "turn") == []
+
+
+async def leave_open(house: House, conversation: dict[str, str]) -> None:
+    _, answer = await house.chat.store.messages.history(conversation["conversationId"], limit=2)
+    await house.chat.store.messages.save(msgspec.structs.replace(answer, status="streaming"))
+
+
 async def test_a_server_alone_ends_a_turn_that_nobody_writes(old: House) -> None:
     """Such as one whose beginning was stored when the database's answer got lost."""
     conversation = {"conversationId": await new_conversation(old)}
     old.provider.script(text("one"), text("two"))
     async with old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events:
         await read(events)
-    _, answer = await old.chat.store.messages.history(conversation["conversationId"], limit=2)
-    await old.chat.store.messages.save(msgspec.structs.replace(answer, status="streaming"))
+    await leave_open(old, conversation)
     async with old.client.subscribe(STREAM, {**conversation, "message": "Next"}) as events:
         assert (await read(events))[-1].data["status"] == "ok"
     state = await old.client.query("conversations.get", conversation)

@@ -271,7 +271,7 @@ class Channel:
             return list(coalesced(_page(self._tail[after + 1 - first :])))
         entries = await self._journal.read(self.conversation_id, after, limit=PAGE, max_size=PAGE_SIZE)
         if not entries or entries[0].id.number != after + 1:
-            raise LogGapError
+            raise LogEndedError if self._ended else LogGapError
         return list(coalesced(entries))
 
     def _check_patience(self) -> None:

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Row, Select, delete, exists, insert, or_, sel
 
 from ..models import Conversation
 from .database import Database
+from .errors import ConversationBusyError
+from .messages import turn_under_way
 from .pages import Page, decode_cursor, encode_cursor
 from .tables import conversations, events, messages
 
@@ -67,9 +69,16 @@ class Conversations:
         """Set the title; gives the conversation as it is now, or None."""
         return await self._database.write(_rename, owner, conversation_id, title, self._clock())
 
-    async def delete(self, owner: str, conversation_id: str) -> bool:
-        """Delete it with all its messages; False if there was none."""
-        return await self._database.write(_delete, owner, conversation_id)
+    async def delete(self, owner: str, conversation_id: str, turn_id: str | None = None) -> bool:
+        """Delete it with all its messages; False if there was none.
+
+        Args:
+            turn_id: the turn that may be under way in it.
+
+        Raises:
+            ConversationBusyError: another turn is.
+        """
+        return await self._database.write(_delete, owner, conversation_id, turn_id)
 
     async def set_title_if_absent(self, conversation_id: str, title: str) -> bool:
         """Set a title unless there is one, whoever the owner; False if nothing was changed.
@@ -116,11 +125,17 @@ def _rename(
     return _conversation(row) if row else None
 
 
-def _delete(connection: Connection, owner: str, conversation_id: str) -> bool:
-    deleted = connection.execute(delete(conversations).where(*_owned(owner, conversation_id))).rowcount > 0
-    if deleted:
-        connection.execute(delete(events).where(events.c.conversation_id == conversation_id))
-    return deleted
+def _delete(connection: Connection, owner: str, conversation_id: str, turn_id: str | None) -> bool:
+    # No turn can begin from here on.
+    query = select(conversations.c.id).where(*_owned(owner, conversation_id)).with_for_update()
+    if connection.execute(query).first() is None:
+        return False
+    under_way = turn_under_way(connection, conversation_id)
+    if under_way is not None and under_way != turn_id:
+        raise ConversationBusyError(under_way)
+    connection.execute(delete(conversations).where(conversations.c.id == conversation_id))
+    connection.execute(delete(events).where(events.c.conversation_id == conversation_id))
+    return True
 
 
 def _set_title_if_absent(connection: Connection, conversation_id: str, title: str) -> bool:

@@ -84,7 +84,9 @@ class Database:
             gate = asyncio.Semaphore(POSTGRESQL_CONNECTIONS)
             # One more counts the servers.
             size = POSTGRESQL_CONNECTIONS + 1
-            engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_pre_ping=True)
+            engine = create_async_engine(
+                url, pool_size=size, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+            )
             return cls(engine, PostgreSQLServers(engine), readers=gate, writers=gate)
         file = sqlite_file(url)
         if file is None:
@@ -219,6 +221,8 @@ def sqlite_engine(url: URL, *, pool_size: int) -> AsyncEngine:
         poolclass=AsyncAdaptedQueuePool,
         pool_size=pool_size,
         max_overflow=0,
+        # They are what people wrote, and errors go to the log.
+        hide_parameters=True,
         connect_args=connect_args_of(url),
     )
     event.listen(engine.sync_engine, "connect", set_up)

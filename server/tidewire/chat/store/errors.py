@@ -35,7 +35,7 @@ class ConversationBusyError(Exception):
 
 
 class DuplicateClientMessageError(Exception):
-    """The conversation already holds a message with this client message id."""
+    """This client message id was used in the conversation before."""
 
 
 class BadCursorError(ValueError):

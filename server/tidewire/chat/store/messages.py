@@ -18,6 +18,7 @@ from .errors import (
 )
 from .events import newest_number
 from .pages import Page, decode_cursor, encode_cursor
+from .sent_ids import enter, move, turn_sent_as
 from .tables import conversations, events, messages
 
 # What fits a database's integer; a larger one would not even reach it.
@@ -47,7 +48,7 @@ class Messages:
         Raises:
             ConversationGoneError: there is no such conversation.
             ConversationBusyError: a turn is under way in it, or its last one has not said `complete`.
-            DuplicateClientMessageError: it already has a message with the question's `client_message_id`.
+            DuplicateClientMessageError: the question's `client_message_id` was used in it before.
         """
         return await self._database.write(_begin_turn, user, answer, self._clock())
 
@@ -71,10 +72,13 @@ class Messages:
         """Store what a turn changes of a message; False if it is gone with its conversation."""
         return await self._database.write(_save, message, self._clock())
 
-    async def by_client_message_id(self, conversation_id: str, client_message_id: str) -> Message | None:
-        """The user's message that a client sent under this id, or the answer it asked for again."""
-        found = await self._database.read(_by_client_message_id, conversation_id, client_message_id)
-        return found[1] if found else None
+    async def turn_sent_as(self, conversation_id: str, client_message_id: str) -> str | None:
+        """The turn that a client began under this id; None if it began none.
+
+        It has no messages any more if another answer has taken its answer's place, or was given to an
+        earlier message.
+        """
+        return await self._database.read(turn_sent_as, conversation_id, client_message_id)
 
     async def turn(self, turn_id: str) -> list[Message]:
         """The messages of one turn, oldest first; empty if there is none."""
@@ -106,7 +110,7 @@ class Messages:
 
     async def turn_under_way(self, conversation_id: str) -> str | None:
         """The turn whose answer is being written, or whose last event is not yet `complete`."""
-        return await self._database.read(_turn_under_way, conversation_id)
+        return await self._database.read(turn_under_way, conversation_id)
 
     async def streaming_turns(self) -> list[tuple[str, str]]:
         """The conversation and turn of every answer that is being written."""
@@ -139,16 +143,6 @@ def _all(connection: Connection, query: Select[Any]) -> list[tuple[int, Message]
     return [_message(row) for row in connection.execute(query).mappings()]
 
 
-def _by_client_message_id(
-    connection: Connection, conversation_id: str, client_message_id: str
-) -> tuple[int, Message] | None:
-    query = select(messages).where(
-        messages.c.conversation_id == conversation_id, messages.c.client_message_id == client_message_id
-    )
-    row = connection.execute(query).mappings().first()
-    return _message(row) if row else None
-
-
 def _touch(connection: Connection, conversation_id: str, now: datetime) -> bool:
     change = update(conversations).where(conversations.c.id == conversation_id).values(updated_at=now)
     return connection.execute(change).rowcount > 0
@@ -157,6 +151,7 @@ def _touch(connection: Connection, conversation_id: str, now: datetime) -> bool:
 def _begin_turn(connection: Connection, user: Message, answer: Message, now: datetime) -> int:
     _lock(connection, user.conversation_id, user.client_message_id, now)
     connection.execute(insert(messages), [msgspec.structs.asdict(message) for message in (user, answer)])
+    enter(connection, user.conversation_id, user.client_message_id, user.turn_id)
     return newest_number(connection, user.conversation_id)
 
 
@@ -172,6 +167,8 @@ def _begin_again(
     connection.execute(delete(messages).where(of_conversation, messages.c.seq > seq))
     connection.execute(update(messages).where(messages.c.seq == seq).values(changes))
     connection.execute(insert(messages), [msgspec.structs.asdict(answer)])
+    move(connection, answer.conversation_id, question.client_message_id, answer.turn_id)
+    enter(connection, answer.conversation_id, answer.client_message_id, answer.turn_id)
     question = msgspec.structs.replace(question, **changes)
     return question, newest_number(connection, answer.conversation_id)
 
@@ -192,13 +189,14 @@ def _lock(connection: Connection, conversation_id: str, sent_as: str | None, now
     """Look whether a turn may begin, and keep others out of the conversation until the commit."""
     if not _touch(connection, conversation_id, now):
         raise ConversationGoneError("The conversation does not exist.")
-    if sent_as is not None and _by_client_message_id(connection, conversation_id, sent_as):
+    if sent_as is not None and turn_sent_as(connection, conversation_id, sent_as) is not None:
         raise DuplicateClientMessageError
-    if turn_id := _turn_under_way(connection, conversation_id):
+    if turn_id := turn_under_way(connection, conversation_id):
         raise ConversationBusyError(turn_id)
 
 
-def _turn_under_way(connection: Connection, conversation_id: str) -> str | None:
+def turn_under_way(connection: Connection, conversation_id: str) -> str | None:
+    """See `Messages.turn_under_way`."""
     # Two servers must never write into one log: not even the last event that is still on its way.
     streaming = select(messages.c.turn_id).where(
         messages.c.conversation_id == conversation_id, messages.c.status == "streaming"

@@ -125,10 +125,17 @@ class PostgreSQLServers:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._connection: AsyncConnection | None = None
+        # Two that connect at once would count each other, and a connection has one user at a time.
+        self._looking = asyncio.Lock()
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator[bool]:
         """See `Servers`."""
+        async with self._looking, self._counting() as alone:
+            yield alone
+
+    @asynccontextmanager
+    async def _counting(self) -> AsyncGenerator[bool]:
         try:
             connection = await self._connected()
             await connection.execute(select(func.pg_advisory_lock(COUNTING)))

@@ -107,12 +107,24 @@ messages: Final = Table(
     Column("usage", Encoded(Usage)),
     Column("error", Encoded(Failure)),
     UniqueConstraint("id"),
+    # `sent_ids` says more. But to drop this one SQLite would have to copy the table, and a server of an
+    # older version, which a deploy lets go on for a while, knows no other.
     UniqueConstraint("conversation_id", "client_message_id"),
     Index("messages_by_conversation", "conversation_id", "seq"),
     Index("messages_by_turn", "turn_id"),
     Index("messages_by_status", "status"),
     # A number must not come back after its message was deleted: cursors point at it.
     sqlite_autoincrement=True,
+)
+
+sent_ids: Final = Table(
+    "sent_ids",
+    metadata,
+    Column("conversation_id", Text, ForeignKey(conversations.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("client_message_id", Text, primary_key=True),
+    # Whose messages may have been deleted, or given to another turn.
+    Column("turn_id", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 events: Final = Table(

@@ -1,11 +1,12 @@
 from datetime import UTC, timedelta, timezone
 from itertools import chain, pairwise
 
+import msgspec
 import pytest
 
 from tests.tidewire.chat.store.turns import Clock, NewTurn
 from tidewire.chat.models import Conversation
-from tidewire.chat.store import BadCursorError, Store
+from tidewire.chat.store import BadCursorError, ConversationBusyError, Store
 
 
 async def all_pages(store: Store, owner: str, *, limit: int, search: str | None = None) -> list[list[str]]:
@@ -87,9 +88,24 @@ async def test_delete_takes_the_messages_along(
 ) -> None:
     user, answer = new_turn(conversation.id)
     await store.messages.begin_turn(user, answer)
+    await store.messages.save(msgspec.structs.replace(answer, status="ok"))
     assert await store.conversations.delete("ann", conversation.id) is True
     assert await store.conversations.get("ann", conversation.id) is None
     assert await store.messages.turn(user.turn_id) == []
+
+
+async def test_delete_spares_a_conversation_whose_turn_is_not_the_callers(
+    store: Store, conversation: Conversation, new_turn: NewTurn
+) -> None:
+    user, answer = new_turn(conversation.id)
+    await store.messages.begin_turn(user, answer)
+    for turn_id in (None, "another"):
+        with pytest.raises(ConversationBusyError) as caught:
+            await store.conversations.delete("ann", conversation.id, turn_id)
+        assert caught.value.turn_id == user.turn_id
+    assert await store.conversations.delete("bob", conversation.id) is False
+    assert await store.messages.turn(user.turn_id) == [user, answer]
+    assert await store.conversations.delete("ann", conversation.id, user.turn_id) is True
 
 
 async def test_list_is_newest_first_over_many_pages(store: Store, clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -89,6 +90,18 @@ async def test_full_database_is_a_store_error_and_leaves_it_usable(
     other_process.execute("DROP TRIGGER full")
     await impatient.messages.begin_turn(*turn)
     assert len(await impatient.messages.turn(turn[0].turn_id)) == 2
+
+
+async def test_what_a_user_wrote_is_not_in_the_error(
+    store: Store, conversation: Conversation, new_turn: NewTurn
+) -> None:
+    user, answer = new_turn(conversation.id, "My password is 1234.")
+    await store.messages.begin_turn(user, answer)
+    await store.messages.save(msgspec.structs.replace(answer, status="ok"))
+    with pytest.raises(StoreError) as caught:
+        await store.messages.begin_turn(user, answer)
+    # As the log shows it.
+    assert "password" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_write_cancelled_at_any_point_is_whole_or_absent_and_the_next_one_works(

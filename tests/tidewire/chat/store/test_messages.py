@@ -91,13 +91,13 @@ async def test_client_message_id_may_recur_in_another_conversation(
     other = await store.conversations.create("ann")
     for place in (conversation, other):
         await store.messages.begin_turn(*new_turn(place.id, client_message_id="c1"))
-    found = await store.messages.by_client_message_id(other.id, "c1")
+    found = await store.messages.turn_sent_as(other.id, "c1")
     assert found is not None
-    assert (found.conversation_id, found.role) == (other.id, "user")
+    assert [message.conversation_id for message in await store.messages.turn(found)] == [other.id] * 2
 
 
 async def test_unknown_client_message_id_is_none(store: Store, conversation: Conversation) -> None:
-    assert await store.messages.by_client_message_id(conversation.id, "c1") is None
+    assert await store.messages.turn_sent_as(conversation.id, "c1") is None
 
 
 async def test_turn_in_an_unknown_conversation_is_refused(store: Store, new_turn: NewTurn) -> None:
@@ -153,7 +153,7 @@ async def test_saving_into_a_deleted_conversation_is_false(
 ) -> None:
     user, answer = new_turn(conversation.id)
     await store.messages.begin_turn(user, answer)
-    await store.conversations.delete("ann", conversation.id)
+    await store.conversations.delete("ann", conversation.id, user.turn_id)
     assert await store.messages.save(answer) is False
 
 

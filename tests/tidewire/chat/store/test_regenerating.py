@@ -81,6 +81,29 @@ async def test_a_request_that_is_known_is_refused_and_changes_nothing(
     assert await store.messages.history(conversation.id, limit=10) == said
 
 
+async def test_an_id_is_refused_also_when_what_was_sent_under_it_is_gone(
+    store: Store, conversation: Conversation, new_turn: NewTurn, said: list[Message]
+) -> None:
+    _, first = new_turn(conversation.id)
+    first = msgspec.structs.replace(first, client_message_id="again", status="ok")
+    await store.messages.begin_again(said[0].id, None, first)
+    _, second = new_turn(conversation.id)
+    second = msgspec.structs.replace(second, status="ok")
+    question, _ = await store.messages.begin_again(said[0].id, None, second)
+    for sent_as in ("one", "two", "again"):
+        user, answer = new_turn(conversation.id, client_message_id=sent_as)
+        with pytest.raises(DuplicateClientMessageError):
+            await store.messages.begin_turn(user, answer)
+        again = msgspec.structs.replace(answer, client_message_id=sent_as)
+        with pytest.raises(DuplicateClientMessageError):
+            await store.messages.begin_again(said[0].id, None, again)
+    assert await store.messages.history(conversation.id, limit=10) == [question, second]
+    # The message that is still there belongs to its newest answer.
+    assert await store.messages.turn_sent_as(conversation.id, "one") == second.turn_id
+    assert await store.messages.turn_sent_as(conversation.id, "two") == said[2].turn_id
+    assert await store.messages.turn_sent_as(conversation.id, "again") == first.turn_id
+
+
 async def test_nothing_begins_while_a_turn_is_under_way(
     store: Store, conversation: Conversation, new_turn: NewTurn, said: list[Message]
 ) -> None:

@@ -42,6 +42,15 @@ async def test_the_first_server_is_alone_until_another_comes_and_after_it_left(u
     await second.close()
 
 
+async def test_a_server_is_counted_once_however_many_look_at_once(url: str) -> None:
+    store = await Store.open(url)
+    assert await asyncio.gather(*(is_alone(store) for _ in range(4))) == [True] * 4
+    # As after a lost connection.
+    await store.servers.leave()
+    assert await asyncio.gather(*(is_alone(store) for _ in range(4))) == [True] * 4
+    await store.close()
+
+
 async def test_none_comes_while_another_looks(url: str) -> None:
     first, second = await Store.open(url), await Store.open(url)
     async with first.servers.alone() as alone:

@@ -91,7 +91,7 @@ async def test_database_of_a_newer_version_is_refused_and_left_alone(url: str) -
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(
-        NewerDatabaseError, match=r"newer version \(revision 9999; this one knows up to 0002\)"
+        NewerDatabaseError, match=r"newer version \(revision 9999; this one knows up to 0003\)"
     ):
         await Store.open(url)
     with engine.connect() as connection:
@@ -205,6 +205,32 @@ async def test_a_database_of_the_first_version_is_brought_up_to_date_with_what_i
     assert await store.messages.streaming_turns() == [("0123abcdef", "turn")]
     assert await store.events.position("0123abcdef") == EventId("0123abcd", 0)
     assert await store.tool_runs.started("turn") == set()
+    await store.close()
+
+
+async def test_ids_that_clients_have_used_before_there_was_a_table_of_them_stay_known(url: str) -> None:
+    engine = upgrade_to(url, "0002")
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO conversations (id, owner, created_at, updated_at) VALUES "
+            "('c', 'ann', '2030-01-02 03:04:05.000000', '2030-01-02 03:04:05.000000')"
+        )
+        for name, role, sent_as in (
+            ("u", "user", "'m1'"),
+            ("a", "assistant", "'again'"),
+            ("x", "user", "NULL"),
+        ):
+            connection.exec_driver_sql(
+                "INSERT INTO messages (id, conversation_id, turn_id, role, status, content, parts, "
+                f"created_at, client_message_id) VALUES ('{name}', 'c', 'turn {name}', '{role}', 'ok', '', "
+                f"'[]', '2030-01-02 03:04:05.000000', {sent_as})"
+            )
+    engine.dispose()
+    store = await Store.open(url)
+    assert await store.messages.turn_sent_as("c", "m1") == "turn u"
+    assert await store.messages.turn_sent_as("c", "again") == "turn a"
+    assert await store.conversations.delete("ann", "c")
+    assert await store.messages.turn_sent_as("c", "m1") is None
     await store.close()
 
 
