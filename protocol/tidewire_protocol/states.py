@@ -5,13 +5,14 @@ Source: reference transcripts `ws-sub-*`.
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 
 class _Fast(Enum):
     """Hashes by identity: an Enum has a hash in Python code, and the table is looked into all the time."""
 
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
 
 
 class State(_Fast):
