@@ -22,7 +22,7 @@ RATE: Final = 30.0
 SETTLE: Final = 0.5
 """Seconds of streaming before anything is measured."""
 
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
 """Seconds that all streams may take to open."""
 
 FIRST_RATE: Final = 20

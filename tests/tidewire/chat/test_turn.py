@@ -663,9 +663,9 @@ async def test_a_database_that_fails_during_a_turn_is_a_typed_error(
         events, answer = await stage.play(text("never said"))
     [error] = [event for event in events if isinstance(event, Error)]
     assert (error.code, error.retryable) == ("SERVICE_UNAVAILABLE", True)
-    assert answer.status == "error"
+    assert (answer.status, answer.content) == ("error", "")
     _, answer = await stage.play(text("said later"))
-    assert answer.content == "never said"
+    assert answer.status == "ok"
 
 
 async def test_a_turn_completes_even_if_its_answer_cannot_be_written_down(
