@@ -55,7 +55,8 @@ async def run(case: Case, rounds: int, upstream: Upstream, report: Report) -> No
 async def _do(step: Step, server: Running, upstream: Upstream, report: Report, number: int) -> None:
     try:
         report.add(server.peer.name, number, await step.work(server, upstream))
-    except* (TimeoutError, ConnectionError) as errors:
+    # OSError: its process is gone, so that nothing can be told of it.
+    except* (TimeoutError, OSError) as errors:
         # A server that is beyond its limits says so in many ways; the others' figures still count.
         print(f"  {server.peer.title}: {errors.exceptions[0]!r}", file=sys.stderr)
 

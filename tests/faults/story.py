@@ -52,7 +52,7 @@ class Story:
 
     def _paced(self, steps: Iterable[Step]) -> Iterable[Step]:
         for step in steps:
-            if _is_told(step):
+            if is_told(step):
                 self._gates.append(asyncio.Event())
                 yield Wait(self._gates[-1])
             yield step
@@ -69,7 +69,7 @@ class Story:
             gate.set()
 
 
-def _is_told(step: Step) -> bool:
+def is_told(step: Step) -> bool:
     """Whether readers see an event of it."""
     return isinstance(step, Send) and any(
         mark in step.data for mark in (b'"reasoning_content"', b'{"content":"', b'"tool_calls":[')

@@ -13,7 +13,8 @@ import pytest_asyncio
 from tests.conformance.chat import Chat, RawSocket, read, running_chat, types_of
 from tests.conformance.client import WAIT_SECONDS
 from tests.faults.cut_turn import STREAM_MESSAGE
-from tests.faults.evidence import Seen, check_turn, data_of, read_through
+from tests.faults.evidence import Seen, check_turn, data_of
+from tests.faults.story import is_told
 from tests.upstream import ROLE, Script, Send, Stall, chunk, stream, text_answer, tool_answer
 from tidewire.chat.fold import TOOL_CUT_OFF
 
@@ -35,6 +36,11 @@ class Phase:
     parts: Sequence[Mapping[str, Any]] = ()
     counted: int = 0
     """Provider calls that told what they cost."""
+
+    @property
+    def told(self) -> int:
+        """Deltas that a reader sees of it."""
+        return sum(is_told(step) for script in self.scripts for step in script.steps)
 
 
 BEGIN: Final = tool_chunk(0, id="call_1", type="function", function={"name": "calculate", "arguments": ""})
@@ -72,13 +78,28 @@ class Stopping:
     socket: RawSocket
     conversation: str
     events: asyncio.Task[list[Mapping[str, Any]]]
+    told: asyncio.Event
+    """The reader has seen as many deltas as it was to."""
 
     @classmethod
-    async def begin(cls, socket: RawSocket, message: str) -> "Stopping":
+    async def begin(cls, socket: RawSocket, message: str, told: int = 0) -> "Stopping":
         conversation = await socket.new_conversation()
         input = {"conversationId": conversation, "message": message, "clientMessageId": "mine"}
         call = await socket.call("subscription", STREAM_MESSAGE, input)
-        return cls(socket, conversation, asyncio.create_task(read_through(socket.events(call))))
+        reached = asyncio.Event()
+
+        async def read_on() -> list[Mapping[str, Any]]:
+            seen: list[Mapping[str, Any]] = []
+            async for event in socket.events(call):
+                seen.append(event)
+                if (
+                    sum("delta" in each or each == "tool_call_start" for each in types_of(data_of(seen)))
+                    >= told
+                ):
+                    reached.set()
+            return seen
+
+        return cls(socket, conversation, asyncio.create_task(read_on()), reached)
 
     async def stop(self, ended: asyncio.Event) -> tuple[Seen, float]:
         """Stop it, and wait for `ended` as a sign of that; gives all events, and the seconds it took."""
@@ -110,8 +131,10 @@ async def test_stop_hangs_up_on_the_provider_and_keeps_what_was_there(
 ) -> None:
     expected = PHASES[phase]
     chat.playbook.script(topic, *expected.scripts)
-    turn = await Stopping.begin(direct, topic)
+    turn = await Stopping.begin(direct, topic, expected.told)
     request = await chat.playbook.held(topic, len(expected.scripts))
+    async with asyncio.timeout(WAIT_SECONDS):
+        await turn.told.wait()
     seen, took = await turn.stop(request.hung_up)
     report(phase, took)
     assert not request.answered.is_set()

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
 import http from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { initTRPC, tracked } from '@trpc/server';
 import { applyWSSHandler } from '@trpc/server/adapters/ws';
 import OpenAI from 'openai';
@@ -54,7 +55,11 @@ const conversations = t.router({
 const router = t.router({
   conversations,
   count: t.procedure.subscription(async function* ({ signal }) {
-    for (let number = 0; !signal.aborted; number++) yield number;
+    for (let number = 0; !signal.aborted; number++) {
+      yield number;
+      // Without a turn of the event loop now and then it would never learn that the client has gone.
+      if (number % 100 === 0) await setImmediate();
+    }
   }),
   double: t.procedure.input(z.object({ number: z.number() })).query(({ input }) => input.number * 2),
 });

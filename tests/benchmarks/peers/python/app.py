@@ -58,6 +58,9 @@ async def answer(socket: WebSocket, call: dict[str, Any]) -> None:
                     case "count":
                         for number in itertools.count():
                             await send({"type": "data", "data": number})
+                            if number % 100 == 0:
+                                # Or it would never learn that the client has gone.
+                                await asyncio.sleep(0)
                     case "conversations.watch":
                         async for id, event in watch(input["conversationId"]):
                             await send({"type": "data", "data": {"id": id, "data": event}, "id": id})
