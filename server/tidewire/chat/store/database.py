@@ -287,11 +287,10 @@ def connect_sqlite(url: URL, **options: Any) -> sqlite3.Connection:
         sqlite3.Error: it cannot be opened.
     """
     [[name], asked] = SQLiteDialect_pysqlite().create_connect_args(url.set(drivername="sqlite"))
+    settings: dict[str, Any] = {"timeout": BUSY_TIMEOUT, **asked, **options}
     # isolation_level=None: the driver must not begin transactions by itself, `begin` above does.
-    own = {"isolation_level": None, "check_same_thread": False}
-    connection: sqlite3.Connection = sqlite3.connect(
-        name, **{"timeout": BUSY_TIMEOUT, **asked, **own, **options}
-    )
+    settings |= {"isolation_level": None, "check_same_thread": False}
+    connection: sqlite3.Connection = sqlite3.connect(name, **settings)
     try:
         switch_to_wal(connection)
         for pragma in PRAGMAS:
