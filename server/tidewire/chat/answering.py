@@ -1,7 +1,7 @@
 """The work of a turn: provider calls, and rounds of tools between them."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -105,21 +105,17 @@ class Answering:
         self._call_ids: set[str] = set()
         self._characters = 0
         self._deltas = 0
-        self._after: Awaitable[None] | None = None
         self._places = asyncio.Semaphore(TOOLS_AT_ONCE)
 
-    async def run(self, messages: Sequence[PromptMessage], after: Awaitable[None] | None = None) -> None:
+    async def run(self, messages: Sequence[PromptMessage]) -> None:
         """Answer the prompt `messages`; cancelling closes the provider's stream and stops the tools.
 
-        Args:
-            after: is waited for before anything is recorded; what it raises, this raises.
 
         Raises:
             ProviderError: the provider failed, called tools that it was not offered, or did not come to
                 an end.
             StoreError: events, or the ledger of tools, cannot be written.
         """
-        self._after = after
         so_far = list(messages)
         for tools in [*[self._settings.tools] * self._settings.max_tool_rounds, ()]:
             said = await self._ask(so_far, tools)
@@ -144,7 +140,6 @@ class Answering:
         try:
             async with aclosing(self._provider.stream(prompt)) as reads:
                 async for deltas in reads:
-                    await self._may_record()
                     for delta in deltas:
                         self._take(reply, delta)
                         self._deltas += 1
@@ -159,11 +154,6 @@ class Answering:
         finally:
             self._account(reply)
         return reply.as_message()
-
-    async def _may_record(self) -> None:
-        if self._after is not None:
-            await self._after
-            self._after = None
 
     def _take(self, reply: "_Reply", delta: Delta) -> None:
         reply.has_begun = True

@@ -176,18 +176,12 @@ class Turn:
         request, services = self.request, self._services
         async with services.slots:
             self._move(TurnStep.BEGIN)
-            # While the provider is being asked.
-            titling = asyncio.create_task(self._give_title())
-            try:
-                # The answer itself is in the history, still empty.
-                limit = services.max_history_messages + 1
-                history = await services.store.messages.history(request.user.conversation_id, limit=limit)
-                said = [message for message in history if message.id != request.answer.id]
-                prompt = prompt_messages(request.settings.system_prompt, said)
-                await self._answering.run(prompt, after=titling)
-            finally:
-                # Also if the provider has failed by then; a title that cannot be stored is no news then.
-                await asyncio.gather(titling, return_exceptions=True)
+            await self._give_title()
+            # The answer itself is in the history, still empty.
+            limit = services.max_history_messages + 1
+            history = await services.store.messages.history(request.user.conversation_id, limit=limit)
+            said = [message for message in history if message.id != request.answer.id]
+            await self._answering.run(prompt_messages(request.settings.system_prompt, said))
 
     async def _give_title(self) -> None:
         user = self.request.user
