@@ -110,7 +110,6 @@ class Answering:
     async def run(self, messages: Sequence[PromptMessage]) -> None:
         """Answer the prompt `messages`; cancelling closes the provider's stream and stops the tools.
 
-
         Raises:
             ProviderError: the provider failed, called tools that it was not offered, or did not come to
                 an end.
