@@ -27,10 +27,10 @@ by Python code, some ten microseconds for each value, during which nothing else 
 # Longer integers exceed what Python converts in linear time; a double cannot hold 310 digits.
 _MAX_INTEGER_DIGITS: Final = 310
 
-# The standard library's own string scanner and writer; typeshed does not know the first.
 EXACT: Final = 1 << 53
 """Integers up to it are the same as doubles."""
 
+# The standard library's own string scanner and writer; typeshed does not know the first.
 _scan_string: Final[Callable[[str, int, bool], tuple[str, int]]] = json.decoder.scanstring  # type: ignore[attr-defined]
 _quote: Final = json.encoder.encode_basestring
 

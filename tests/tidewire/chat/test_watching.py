@@ -169,12 +169,13 @@ async def test_a_watcher_that_falls_behind_what_is_kept_loses_no_message(
     assert contents(snapshots) == ["Hello", "one 1", "second", "two", "third", "three"]
 
 
+async def fail(*_: Any, **__: Any) -> Any:
+    raise StoreError("The database is busy or unavailable.")
+
+
 async def test_a_database_that_fails_is_said_in_a_way_that_lets_clients_come_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: Any, **__: Any) -> Any:
-        raise StoreError("The database is busy or unavailable.")
-
     house.provider.script(text("one"))
     await house.ask("first")
     monkeypatch.setattr(house.store.messages, "page", fail)
@@ -186,9 +187,6 @@ async def test_a_database_that_fails_is_said_in_a_way_that_lets_clients_come_bac
 async def test_a_log_that_cannot_be_opened_is_said_in_a_way_that_lets_clients_come_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: Any, **__: Any) -> Any:
-        raise StoreError("The database is busy or unavailable.")
-
     house.provider.script(text("one"))
     events = await house.ask("first", "mine")
     turn = await house.send("first", "mine", events[1].id)
