@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench soak clean
+.PHONY: help run app test check format bench browser-bench screenshots soak clean
 
 BIN := .venv/bin
 CONFORMANCE := tests/conformance
@@ -11,24 +11,37 @@ SERVER := .venv/.server-installed
 DEV := .venv/.dev-installed
 NODE := $(CONFORMANCE)/node_modules/.installed
 PEERS := tests/benchmarks/peers/node
+CLIENT := client_js
+CLIENT_NODE := $(CLIENT)/node_modules/.installed
+APP := server/tidewire/chat/web/dist/index.html
+APP_SOURCES = $(shell find $(CLIENT) \( -name node_modules -o -name dist -o -name test \) -prune -o -type f -print)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+HAS_NODE := node -e 'const [major, minor] = process.versions.node.split("."); process.exit(100 * major + +minor < 2019 ? 1 : 0)' \
+	>/dev/null 2>&1 && npm --version >/dev/null 2>&1
 # --verifytypes looks for Python on the PATH only; --pythonpath means nothing to it.
 PYRIGHT := PATH="$(CURDIR)/$(BIN):$$PATH" $(CONFORMANCE)/node_modules/.bin/pyright
+NEEDS_NODE := echo "The web app, the checks and the tests need Node 20.19 or newer with npm: install it from https://nodejs.org/." >&2
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-run: $(SERVER) ## Serve the chat server on PORT (default 8000)
+run: $(SERVER) ## Build the web app if Node is there, and serve the chat server on PORT (default 8000)
+	@if $(HAS_NODE); then $(MAKE) --no-print-directory --silent app; else test -e $(APP); fi \
+		|| echo "The web app was not built (that takes Node 20.19 or newer, with npm): the API is served without its pages." >&2
 	@exec $(BIN)/tidewire serve
 
+app: $(APP) ## Build the web app, which the server then serves at /
+
 # Most tests wait for processes of their own, so two run at once on the smallest of machines; the tests
-# of a file stay together, as they share a server.
-test: $(DEV) $(NODE) ## Run all tests, with coverage
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --cov --cov-report=
+# of a file stay together, as they share a server. By their names, the files whose tests take longest come
+# first; by their numbers of tests, which is the usual order, some of those would be left for the end.
+test: $(DEV) $(NODE) $(APP) ## Run all tests, with coverage
+	cd $(CLIENT) && npm test
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --cov --cov-report=
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage report --include='protocol/*' --fail-under=95
 
-check: $(DEV) $(NODE) ## Check format, lint and types
+check: $(DEV) $(NODE) $(CLIENT_NODE) ## Check format, lint and types
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -36,6 +49,7 @@ check: $(DEV) $(NODE) ## Check format, lint and types
 	$(PYRIGHT) --verifytypes tidewire_protocol --ignoreexternal
 	$(PYRIGHT) --verifytypes tidewire --ignoreexternal
 	$(BIN)/tidewire typescript tidewire.chat:router -o client_js/app-router.d.ts --transformer superjson --check
+	cd $(CLIENT) && npm run check
 
 format: $(DEV) ## Format the code, and mend what the linter can mend
 	$(BIN)/ruff check --fix
@@ -46,6 +60,12 @@ bench: $(DEV) $(NODE) $(PEERS)/node_modules/.installed ## Compare speed with Nod
 	$(BIN)/python -m tests.benchmarks.superjson
 	$(BIN)/python -m tests.benchmarks.durable
 
+browser-bench: $(DEV) $(APP) ## Measure how responsive the web app stays, printed
+	$(BIN)/python -m tests.browser.long_tasks
+
+screenshots: $(DEV) $(APP) ## Take the pictures of the documents again
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots
+
 soak: $(DEV) $(NODE) ## Run the tests under faults long, and watch memory
 	TIDEWIRE_SOAK=1 $(BIN)/python -m pytest tests/faults
 	$(BIN)/python -m tests.benchmarks.memory
@@ -53,6 +73,7 @@ soak: $(DEV) $(NODE) ## Run the tests under faults long, and watch memory
 clean: ## Remove what the other targets have set up
 	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache
 	rm -rf $(CONFORMANCE)/node_modules $(CONFORMANCE)/trpc/*/node_modules $(PEERS)/node_modules
+	rm -rf $(CLIENT)/node_modules $(CLIENT)/app/node_modules $(CLIENT)/dist $(dir $(APP))
 
 # A name on the PATH may be a wrapper for a version that is not there, and a system's
 # Python may come without venv, so each candidate is tried, not only looked up.
@@ -76,9 +97,7 @@ $(DEV): pyproject.toml $(BIN)/python
 	@touch $(SERVER) $@
 
 $(NODE): $(CONFORMANCE)/package-lock.json
-	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' >/dev/null 2>&1 \
-		&& npm --version >/dev/null 2>&1 \
-		|| { echo "The checks and tests need Node 20 or newer with npm: install it from https://nodejs.org/." >&2; exit 1; }
+	@$(HAS_NODE) || { $(NEEDS_NODE); exit 1; }
 	@echo "Installing the npm packages into $(CONFORMANCE) …"
 	@cd $(CONFORMANCE) && npm ci --no-progress --loglevel=error
 	@touch $@
@@ -86,4 +105,15 @@ $(NODE): $(CONFORMANCE)/package-lock.json
 $(PEERS)/node_modules/.installed: $(PEERS)/package-lock.json $(NODE)
 	@echo "Installing the npm packages into $(PEERS) …"
 	@cd $(PEERS) && npm ci --no-progress --loglevel=error
+	@touch $@
+
+$(CLIENT_NODE): $(CLIENT)/package-lock.json
+	@$(HAS_NODE) || { $(NEEDS_NODE); exit 1; }
+	@echo "Installing the npm packages into $(CLIENT) …"
+	@cd $(CLIENT) && npm ci --no-progress --loglevel=error
+	@touch $@
+
+$(APP): $(CLIENT_NODE) $(APP_SOURCES)
+	@echo "Building the web app …"
+	@cd $(CLIENT) && npm run --silent build
 	@touch $@

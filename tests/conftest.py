@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import processes
 from tests.processes import CONFORMANCE
 from tests.upstream import Upstream
 
@@ -54,6 +55,12 @@ async def upstream() -> AsyncIterator[Upstream]:
     """An OpenAI-compatible server that does what the test tells it to."""
     async with Upstream() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Path:
+    """The socket of what starts servers in a fraction of the usual time, see `Deployment`."""
+    return processes.launcher()
 
 
 @pytest.fixture(scope="session")

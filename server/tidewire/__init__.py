@@ -12,7 +12,8 @@ from .errors import ErrorReport, RPCError, log_error
 from .middleware import CallInfo, Middleware, Next
 from .router import Router
 from .tracking import Tracked, tracked
-from .transports.endpoint import Endpoint, create_app
+from .transports.app import create_app
+from .transports.endpoint import Endpoint
 from .transports.event_stream import SSEOptions
 from .transports.meta import ResponseInfo, ResponseMeta
 from .uploads import ByteStream, Form, Upload

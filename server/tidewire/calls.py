@@ -3,9 +3,9 @@
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from .errors import RPCError
 from .feeds import Feed
@@ -24,18 +24,24 @@ async def answer(procedure: Procedure, call: CallInfo) -> Any:
     """
     result = await _within(procedure.timeout, run_chain(procedure.middleware, call, _handler(procedure)))
     if is_stream(result):
-        return _checked(procedure, result, [result]) if procedure.output.streams else result
+        return _checked(Stream(procedure, result, [result])) if procedure.output.streams else result
     return procedure.output.check(result)
 
 
 class Stream:
-    """A subscription's events, checked against the declared type.
+    """A subscription's events, to be checked against the declared type; close it in any case.
 
-    Closing it closes the procedure's, also inside middleware that wrapped it; so does its end or failure.
+    Closing it closes the procedure's, also inside middleware that wrapped it.
     """
 
     def __init__(self, procedure: Procedure, events: Any, opened: list[Any]) -> None:
-        self._checked = _checked(procedure, events, opened)
+        iterator: AsyncIterator[Any] = aiter(events)
+        self._opened = [*(inner for inner in opened if inner is not iterator), iterator]
+        self.unchecked: AsyncIterator[Any] = iterator
+        """The events as they come, to be put through `check` one by one: that saves a generator."""
+        if procedure.timeout is not None:
+            self.unchecked = _paced(iterator, procedure.timeout)
+            self._opened.append(self.unchecked)
         self.feed: Feed[Any] | None = (
             events if isinstance(events, Feed) and procedure.timeout is None else None
         )
@@ -43,17 +49,13 @@ class Stream:
         self.check: Callable[[Any], Any] = procedure.output.check
         """Gives an event as its declared type, or raises an `RPCError`."""
 
-    def __aiter__(self) -> AsyncGenerator[Any, None]:
-        """Iterate, once."""
-        return self._checked
-
     async def aclose(self) -> None:
         """End."""
-        await self._checked.aclose()
+        await _close_all(self._opened)
 
 
 async def stream(procedure: Procedure, call: CallInfo) -> Stream:
-    """Set a subscription up, and give its stream of checked events.
+    """Set a subscription up, and give its stream of events.
 
     Raises:
         RPCError, Exception: as `answer`; so does the stream.
@@ -72,8 +74,14 @@ def is_stream(result: object) -> bool:
     return hasattr(result, "__aiter__")
 
 
+_AT_HAND: Final = frozenset({type(None), bool, int, float, str, bytes, list, tuple})
+"""Types of results that are not to come, nor hold what `is_pending` looks into; subclasses may be."""
+
+
 def is_pending(result: object) -> bool:
     """Whether a result, or a member of it, is still to come, which only JSON lines can send."""
+    if type(result) in _AT_HAND:
+        return False
     return _is_awaited(result) or (isinstance(result, dict) and any(map(_is_awaited, result.values())))
 
 
@@ -143,19 +151,19 @@ def _apply_in_thread(function: Any, arguments: dict[str, Any]) -> Any:
         raise RuntimeError("A procedure raised StopIteration") from error
 
 
-async def _checked(procedure: Procedure, events: Any, opened: list[Any]) -> AsyncGenerator[Any, None]:
-    iterator: AsyncIterator[Any] = aiter(events)
-    check = procedure.output.check
-    timeout = procedure.timeout
-    try:
-        while True:
-            try:
-                event = await (anext(iterator) if timeout is None else _within(timeout, anext(iterator)))
-            except StopAsyncIteration:
-                return
-            yield check(event)
-    finally:
-        await _close_all([*(inner for inner in opened if inner is not iterator), iterator])
+async def _checked(stream: Stream) -> AsyncGenerator[Any, None]:
+    async with aclosing(stream):
+        async for event in stream.unchecked:
+            yield stream.check(event)
+
+
+async def _paced(iterator: AsyncIterator[Any], seconds: float) -> AsyncGenerator[Any, None]:
+    while True:
+        try:
+            event = await _within(seconds, anext(iterator))
+        except StopAsyncIteration:
+            return
+        yield event
 
 
 async def _close_all(streams: list[Any]) -> None:
@@ -165,9 +173,11 @@ async def _close_all(streams: list[Any]) -> None:
             closing.push_async_callback(close_stream, stream)
 
 
-async def _within(seconds: float | None, work: Any) -> Any:
-    if seconds is None:
-        return await work
+def _within(seconds: float | None, work: Any) -> Any:
+    return work if seconds is None else _in_time(seconds, work)
+
+
+async def _in_time(seconds: float, work: Any) -> Any:
     deadline = asyncio.timeout(seconds)
     try:
         async with deadline:

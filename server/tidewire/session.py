@@ -175,14 +175,18 @@ class Session:
         try:
             if event.fault is not None:
                 raise RPCError(event.fault.code, event.fault.message)
-            info = msgspec.structs.replace(self._info, connection_params=event.params)
-            self._context.set_result(await self._dispatcher.make_context(info))
+            if event.params is not None:
+                self._info = msgspec.structs.replace(self._info, connection_params=event.params)
+            self._context.set_result(await self._dispatcher.make_context(self._info))
         except asyncio.CancelledError as error:
             if calls.is_being_cancelled():
                 raise
             await self._refuse(as_rpc_error(error))
         except Exception as error:
             await self._refuse(as_rpc_error(error))
+        finally:
+            # It has done its work, and would be kept as long as the connection.
+            self._greeting = None
 
     async def _refuse(self, error: RPCError) -> None:
         """Answer everything with `error`, and end the connection.
@@ -284,16 +288,16 @@ class Session:
         self._send(call, Step.ANSWER, tail)
 
     async def _stream(self, call: Call, procedure: Procedure, info: CallInfo) -> None:
-        async with aclosing(await calls.stream(procedure, info)) as events:
+        async with aclosing(await calls.stream(procedure, info)) as stream:
             self._send(call, Step.START)
-            async for event in events:
+            async for event in stream.unchecked:
                 # Encoded only then: many streams may be held back at a time.
                 if not self.outbox.has_room:
                     await self.outbox.room()
-                if not self._send(call, Step.EMIT, self._event_tail(event)):
+                if not self._emit(call, stream.check(event)):
                     break
-                if events.feed is not None:
-                    await self._follow(call, events.feed, events.check)
+                if stream.feed is not None:
+                    await self._follow(call, stream.feed, stream.check)
         self._send(call, Step.END)
 
     async def _follow(self, call: Call, feed: Feed[Any], check: Callable[[Any], Any]) -> None:
@@ -304,7 +308,7 @@ class Session:
             taken = 0
             try:
                 while taken < len(events) and self.outbox.has_room:
-                    if not self._send(call, Step.EMIT, self._event_tail(check(events[taken]))):
+                    if not self._emit(call, check(events[taken])):
                         break
                     taken += 1
             except Exception as error:
@@ -321,6 +325,14 @@ class Session:
                 await ended
             finally:
                 feed.unfollow()
+
+    def _emit(self, call: Call, event: Any) -> bool:
+        """Queue an event's frame. False if the client will see no more of the call."""
+        frame = self._protocol.emit(call, self._event_tail(event))
+        if frame is None:
+            return False
+        self._put(frame)
+        return not self.outbox.closed
 
     def _event_tail(self, event: Any) -> bytes:
         transformer = self._dispatcher.transformer

@@ -1,11 +1,13 @@
 """Whether memory stays flat over many turns and many connections: `python -m tests.benchmarks.memory`.
 
-After a tenth of the work the server is warm; from then on its resident memory is printed in percent of that.
+The server is warm when it has worked for twice as long as it keeps what has ended; from then on its resident
+memory is printed in percent of that.
 """
 
 import argparse
 import asyncio
 import tempfile
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,6 +22,9 @@ TURNS: Final = 10_000
 CYCLES: Final = 20_000
 AT_ONCE: Final = 20
 STEPS: Final = 10
+
+RETENTION: Final = 5
+"""Seconds that the log keeps events, in its table and in memory, after the end of a turn."""
 
 
 async def turns(server: Measured, count: int) -> None:
@@ -55,14 +60,19 @@ async def connections(server: Measured, count: int) -> None:
 
 async def watch(name: str, work: Callable[[Measured, int], Awaitable[None]], total: int) -> None:
     """Do the work in steps, and print the memory after each."""
+    step = max(1, total // STEPS)
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"TIDEWIRE_LOG_LEVEL": "error", "TIDEWIRE_LOG_RETENTION": "5"}
+        settings = {"TIDEWIRE_LOG_LEVEL": "error", "TIDEWIRE_LOG_RETENTION": str(RETENTION)}
         async with measured(Path(folder), **settings) as server:
-            await work(server, total // STEPS)
+            before, warm_at = 0, time.monotonic() + 2 * RETENTION
+            while time.monotonic() < warm_at:
+                await work(server, step)
+                server.chat.upstream.requests.clear()
+                before += step
             warm = server.rss
-            print(f"{total:,} {name}: {warm:.1f} MiB after {total // STEPS:,};", end="", flush=True)
-            for _ in range(STEPS - 1):
-                await work(server, total // STEPS)
+            print(f"{total:,} {name}: {warm:.1f} MiB after {before:,} others;", end="", flush=True)
+            for _ in range(STEPS):
+                await work(server, step)
                 server.chat.upstream.requests.clear()
                 print(f" {100 * server.rss / warm:.1f}", end="", flush=True)
             print(" %")

@@ -151,15 +151,18 @@ async def read_until(events: AsyncIterator[Any], kind: str) -> list[Event]:
 class RawSocket:
     """A WebSocket without a client's cleverness: frames as they are, sorted by the call's id."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
         self._url = url.replace("http", "ws", 1)
+        self._headers = headers
         self._ids = itertools.count(1)
         self._frames: defaultdict[int | None, asyncio.Queue[Any]] = defaultdict(asyncio.Queue)
         self._socket: websockets.ClientConnection
         self._reading: asyncio.Task[None]
 
     async def __aenter__(self) -> Self:
-        self._socket = await websockets.connect(self._url, open_timeout=WAIT_SECONDS)
+        self._socket = await websockets.connect(
+            self._url, additional_headers=self._headers, open_timeout=WAIT_SECONDS
+        )
         self._reading = asyncio.create_task(self._read())
         return self
 

@@ -1,13 +1,16 @@
 """A chat server with tools that tests can meet: served as `tests.conformance.chat_tools:app`.
 
 `visit` and `visit_blocking` connect to a port of the test's and answer with the line they get
-there, so a test sees when they run, decides when they end, and sees when they are given up.
+there, so a test sees when they run, decides when they end, and sees when they are given up. Tests
+that share a server see nothing of each other when each has a cookie `visitor` of its own.
 """
 
 import asyncio
 import socket
 
+from tidewire import ConnectionInfo
 from tidewire.chat import BUILTIN_TOOLS, ToolError, create_chat_app, tool
+from tidewire.chat.context import LOCAL_OWNER
 
 LOOPBACK = "127.0.0.1"
 
@@ -56,4 +59,11 @@ async def dawdle() -> None:
     await asyncio.Event().wait()
 
 
-app = create_chat_app(tools=[*BUILTIN_TOOLS, meet, visit, visit_blocking, break_down, crash, dawdle])
+def visitor(connection: ConnectionInfo) -> str:
+    """Who a cookie says it is; without one, the owner of everything."""
+    return connection.cookies.get("visitor", LOCAL_OWNER)
+
+
+app = create_chat_app(
+    tools=[*BUILTIN_TOOLS, meet, visit, visit_blocking, break_down, crash, dawdle], authenticate=visitor
+)

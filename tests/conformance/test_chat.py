@@ -484,7 +484,7 @@ async def test_stop_takes_a_turn_out_of_the_queue(tmp_path: Path, node_modules: 
                 seen = await read_until(queued, "start")
                 await client.mutate("conversations.stop", {"conversationId": second})
                 seen += await read(queued)
-            assert types_of(seen) == ["start", "stopped", "complete"]
+            assert types_of(seen) == ["start", "title", "stopped", "complete"]
             assert chat.playbook.requests(f"{topic} queued") == []
             gate.set()
             assert text_of(await read(running)) == "one two"

@@ -1,18 +1,13 @@
 """One chat server for all tests of a module, and what breaks the way to it; or what starts many."""
 
-import subprocess
-import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from tests.conformance.chat import TOOLS_APP, Chat, RawSocket, running_chat
-from tests.faults.launcher import READY
 from tests.faults.proxy import Proxy
-from tests.processes import ROOT, server_environment
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -45,20 +40,3 @@ def topic(request: pytest.FixtureRequest) -> str:
 def folder(tmp_path: Path, node_modules: Path) -> Path:
     """Where a server of the test's own keeps its database."""
     return tmp_path
-
-
-@pytest.fixture(scope="session")
-def launcher() -> Iterator[Path]:
-    """What starts servers in a fraction of the usual time, see `Deployment`."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "launcher"
-        command = [sys.executable, "-m", "tests.faults.launcher", str(path)]
-        pipe = subprocess.PIPE
-        with subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, env=server_environment(), cwd=ROOT
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            assert process.stdout.readline().strip() == READY.encode()
-            yield path
-            process.stdin.close()

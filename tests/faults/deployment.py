@@ -1,104 +1,15 @@
 """A chat server over several lives: its database, its port and its upstream outlive each of them."""
 
-import asyncio
-import json
-import os
-import signal
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from tests.conformance.chat import API_KEY, Chat, Playbook
-from tests.processes import START_LINE, Server
+from tests.processes import Life, Server
 from tests.upstream import Upstream
-
-START_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 20.0
 
 CRASHED: Final = 70
 """The exit code of a server that was told to crash."""
-
-# Lines may be long where a database fails.
-LINE_BYTES: Final = 1 << 20
-
-
-@dataclass(eq=False)
-class Life:
-    """A server's process, from its start to its end."""
-
-    pid: int = 0
-    url: str = ""
-    log: list[str] = field(default_factory=list, repr=False)
-    """Lines of stdout and stderr so far."""
-    code: int | None = None
-    """Of its exit; negative for a signal."""
-    _listening: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-    _heard: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
-    _reading: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    async def begin(self, launcher: Path, order: Mapping[str, object]) -> None:
-        """Have a process started, and wait until it listens.
-
-        Raises:
-            RuntimeError: it ended before; the message holds what it printed.
-        """
-        reader, writer = await asyncio.open_unix_connection(launcher, limit=LINE_BYTES)
-        writer.write(json.dumps(order).encode() + b"\n")
-        self._reading = asyncio.create_task(self._read(reader, writer))
-        async with asyncio.timeout(START_SECONDS):
-            await self._listening.wait()
-        if not self.url:
-            raise RuntimeError("The server ended before it listened:\n" + "\n".join(self.log))
-
-    async def says(self, words: str) -> None:
-        """Wait for a line of its log."""
-        async with asyncio.timeout(STOP_SECONDS):
-            while not any(words in line for line in self.log):
-                self._heard.clear()
-                await self._heard.wait()
-
-    async def end(self) -> int:
-        """Wait for its end; gives the exit code."""
-        assert self._reading is not None
-        async with asyncio.timeout(STOP_SECONDS):
-            await asyncio.shield(self._reading)
-        assert self.code is not None
-        return self.code
-
-    async def kill(self) -> None:
-        """End it by SIGKILL."""
-        self._signal(signal.SIGKILL)
-        await self.end()
-
-    def terminate(self) -> None:
-        """Ask it to end, by SIGTERM."""
-        self._signal(signal.SIGTERM)
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self.code is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async for raw in reader:
-                line = raw.decode(errors="replace").rstrip("\n")
-                if line.startswith('{"pid"'):
-                    self.pid = json.loads(line)["pid"]
-                elif line.startswith('{"code"'):
-                    self.code = json.loads(line)["code"]
-                elif line:
-                    self.log.append(line)
-                    self._heard.set()
-                    if started := START_LINE.match(line):
-                        self.url = started[1]
-                        self._listening.set()
-        finally:
-            self._listening.set()
-            writer.close()
 
 
 class Deployment:
@@ -111,7 +22,7 @@ class Deployment:
             client = connect(deployment.url)
 
     Args:
-        launcher: the socket of one, see `launcher.py`.
+        launcher: the socket of one, see `tests/launcher.py`.
         folder: where the database is.
         target: another application than the chat server.
         settings: environment variables of every life.
@@ -130,7 +41,7 @@ class Deployment:
         self._settings = settings
 
     async def __aenter__(self) -> Self:
-        self.upstream.always(self.playbook)
+        self.open_playbook()
         await self.upstream.__aenter__()
         return self
 
@@ -166,6 +77,11 @@ class Deployment:
         if port is None:
             self.url = f"{life.url}/api/trpc"
         return life
+
+    def open_playbook(self) -> None:
+        """Answer from now on as if nothing had been scripted, or asked."""
+        self.playbook = Playbook()
+        self.upstream.always(self.playbook)
 
     def chat(self, life: Life) -> Chat:
         """One life in the form that other tests use."""

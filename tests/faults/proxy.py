@@ -68,6 +68,7 @@ class Proxy:
         self._stalled = False
         self._sips = 0
         self._swallowing = False
+        self._forbidden: bytes | None = None
         self._rule: CutRule | None = None
         self._cuts_left = 0
         self.connections: int = 0
@@ -143,6 +144,10 @@ class Proxy:
         self._swallowing = True
         self.swallowed_bytes = 0
 
+    def forbid(self, text: bytes | None) -> None:
+        """Cut each connection on which a client sends this; None allows everything again."""
+        self._forbidden = text
+
     def refuse(self) -> None:
         """Refuse new connections; open ones go on."""
         self._server.close()
@@ -205,6 +210,10 @@ class Proxy:
             if self._sips == 0:
                 self._flowing.clear()
 
+    def forbids(self, data: bytes) -> bool:
+        """Whether a client may not send this."""
+        return self._forbidden is not None and self._forbidden in data
+
     async def forwards(self, data: bytes) -> bool:
         """Whether what a client has sent goes on to the server."""
         if self._swallowing:
@@ -257,6 +266,9 @@ class _Link:
     async def _up(self, to_server: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await self._from_client.read(BUFFER_BYTES):
+                if self._proxy.forbids(data):
+                    self.cut()
+                    break
                 if await self._proxy.forwards(data):
                     to_server.write(data)
                     await to_server.drain()

@@ -163,6 +163,17 @@ async def test_what_is_swallowed_never_arrives(proxy: Proxy, client: Client) -> 
     second.close()
 
 
+async def test_what_is_forbidden_ends_the_connection_that_sends_it(proxy: Proxy, client: Client) -> None:
+    proxy.forbid(b"down")
+    assert await client.echoed(b"hello") == b"hello"
+    assert await client.rest(b"put it down") == b""
+    second = await Client().open(proxy)
+    assert await second.echoed(b"hello") == b"hello"
+    proxy.forbid(None)
+    assert await second.echoed(b"put it down") == b"put it down"
+    second.close()
+
+
 async def test_refused_connections_are_accepted_again_on_the_same_port(proxy: Proxy, client: Client) -> None:
     assert await client.echoed(b"hello") == b"hello"
     proxy.refuse()

@@ -216,7 +216,7 @@ async def test_stop_takes_a_turn_out_of_the_queue(tmp_path: Path, topic: str) ->
         always.set()
         for turn in queued[:2]:
             seen, _ = await turn.stop(always)
-            assert types_of(data_of(seen)) == ["start", "stopped", "complete"]
+            assert types_of(data_of(seen)) == ["start", "title", "stopped", "complete"]
             answer = check_turn(chat, turn.conversation, seen)
             assert (answer["status"], answer["parts"], answer["usage"]) == ("stopped", "[]", None)
         # Those before and behind them are not touched.

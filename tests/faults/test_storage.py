@@ -13,8 +13,9 @@ import pytest
 
 from tests.conformance.chat import RawSocket, types_of
 from tests.conformance.client import WAIT_SECONDS
-from tests.faults.deployment import Deployment, Life
+from tests.faults.deployment import Deployment
 from tests.faults.records import Records
+from tests.processes import Life
 from tests.upstream import text_answer
 
 APP: Final = "tests.faults.storage_app:app"

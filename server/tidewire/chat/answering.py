@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -41,6 +41,8 @@ from .store import ToolRuns
 from .tools import Toolbox, ToolContext, result_text
 from .unicode import repaired, without_nul
 from .usage import estimate
+
+_D = TypeVar("_D", ToolCallBegin, TokenUsage)
 
 MAX_CHARACTERS: Final = 8 << 20
 """Of what a model may say in one turn, tool calls included; none does, unless it has lost its way."""
@@ -169,7 +171,8 @@ class Answering:
                 content = self._counted(content)
                 reply.unseen_characters += len(content)
                 self._emit(RefusalDelta(content=content))
-            case ToolCallBegin(index, wanted_id, name):
+            case ToolCallBegin():
+                index, wanted_id, name = msgspec.structs.astuple(_sound(delta))
                 name = self._counted(name)
                 call = _Call(self._unique(self._counted(wanted_id)), name)
                 reply.calls.append(call)
@@ -180,7 +183,7 @@ class Answering:
                 call.arguments.append(piece)
                 self._emit(ToolCallDelta(tool_call_id=call.id, args_delta=piece))
             case TokenUsage():
-                reply.usage = delta
+                reply.usage = _sound(delta)
             case Finish(reason):
                 self.finish_reason = None if reason is None else repaired(reason)
 
@@ -257,6 +260,15 @@ class Answering:
             call_id = f"{wanted}-{copies}"
         self._call_ids.add(call_id)
         return call_id
+
+
+def _sound(delta: _D) -> _D:
+    """A delta as its type says; texts show what they are when they are counted.
+
+    Raises:
+        ValidationError: the provider gave something else.
+    """
+    return msgspec.convert(msgspec.to_builtins(delta), type(delta))
 
 
 class _Call(msgspec.Struct):

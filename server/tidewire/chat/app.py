@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from tidewire import ConnectionInfo, Endpoint, SSEOptions
+from tidewire.transports.app import EndpointApp
 
 from .context import LOCAL_OWNER, Authenticate, ChatContext
 from .providers import Provider
@@ -20,6 +21,7 @@ from .router import router
 from .server import ChatServer
 from .settings import Settings
 from .tools import BUILTIN_TOOLS, Tool
+from .web import web_routes
 
 API_PATH = "/api/trpc"
 PING_INTERVAL = 15.0
@@ -33,7 +35,7 @@ def create_chat_app(
     tools: Iterable[Tool[..., Any]] = BUILTIN_TOOLS,
     authenticate: Authenticate = lambda connection: LOCAL_OWNER,
 ) -> Starlette:
-    """Make the chat server, at `/api/trpc`.
+    """Make the chat server, at `/api/trpc`, with the web app at `/` unless the settings switch it off.
 
     `/healthz` answers with 200 while it runs, for what restarts a server that hangs; `/readyz` does until
     the shutdown begins, and with 503 from then on, for what sends clients to it.
@@ -82,12 +84,17 @@ def create_chat_app(
             return PlainTextResponse("draining\n", status_code=503)
         return PlainTextResponse("ready\n")
 
-    app = Starlette(
-        routes=[*endpoint.routes(API_PATH), Route("/healthz", _health), Route("/readyz", readiness)],
+    app = EndpointApp(
+        endpoint,
+        API_PATH,
+        routes=[
+            Route("/healthz", _health),
+            Route("/readyz", readiness),
+            *(web_routes() if settings.web == "on" else []),
+        ],
         middleware=_cross_origin(settings.allowed_origins),
         lifespan=lifespan,
     )
-    app.state.endpoint = endpoint
     app.state.chat = chat
     return app
 

@@ -8,13 +8,15 @@ from .events import (
     MessageEvent,
     ReasoningDelta,
     RefusalDelta,
+    Snapshot,
     TextDelta,
     ToolCallComplete,
     ToolCallDelta,
     ToolCallStart,
     UsageReport,
 )
-from .models import Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+from .models import Message, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+from .sendable import sendable
 
 TOOL_CUT_OFF: Final = "The tool was cut off before it answered; what it does may have been done."
 """Stands for the result of a tool that had begun to run."""
@@ -48,13 +50,14 @@ class Fold:
     """The parts of an answer as far as its events have come.
 
     Text that follows text of the same kind continues it; a tool call stands where it began. Each provider
-    call ends with its usage, and with it a round.
+    call ends with its usage, and with it a round. A snapshot replaces all that came before it.
     """
 
     def __init__(self) -> None:
         self._round = 0
         self._drafts: list[_Draft] = []
         self._calls: dict[str, _Draft] = {}
+        self._is_resumed = False
 
     def apply(self, event: MessageEvent) -> None:
         """Take the next event. Events that say nothing about the content change nothing."""
@@ -69,6 +72,8 @@ class Fold:
                 self._complete(event)
             case UsageReport():
                 self._round += 1
+            case Snapshot():
+                self._resume(event.message)
             case _:
                 pass
 
@@ -106,9 +111,23 @@ class Fold:
         self._drafts.append(draft)
         self._calls[event.tool_call_id] = draft
 
+    def _resume(self, message: Message) -> None:
+        self._round, self._drafts, self._calls = 0, [], {}
+        self._is_resumed = True
+        for part in message.parts:
+            if isinstance(part, ToolCallPart):
+                draft = self._calls[part.tool_call_id] = _Draft(None, _written(part.args), part)
+                self._round = max(self._round, part.round + 1 if part.done else part.round)
+            else:
+                draft = _Draft(type(part), [part.content])
+            self._drafts.append(draft)
+
     def _complete(self, event: ToolCallComplete) -> None:
         draft = self._calls[event.tool_call_id]
         assert draft.call is not None
+        if self._is_resumed:
+            # A tool runs once its provider call has ended, perhaps before the snapshot.
+            self._round = max(self._round, draft.call.round + 1)
         draft.call = msgspec.structs.replace(
             draft.call,
             args=event.args,
@@ -123,6 +142,13 @@ def _partial(pieces: list[str]) -> Any:
     """The arguments of a call that was cut off: JSON if it is whole, else the text so far."""
     text = "".join(pieces)
     try:
-        return msgspec.json.decode(text)
+        return sendable(msgspec.json.decode(text))
     except (ValueError, RecursionError):
         return text or None
+
+
+def _written(args: Any) -> list[str]:
+    """What was written of arguments that have been decoded since."""
+    if args is None:
+        return []
+    return [args if isinstance(args, str) else msgspec.json.encode(args).decode()]

@@ -71,8 +71,8 @@ class Reading(Feed[MessageEvent]):
         self._number = 0
         self._left = 0
         """Of the entries that were given last, those that have not been asked for."""
-        self._take: Take = lambda events: 0
-        self._stop: Callable[[], None] = lambda: None
+        self._take: Take = _take_nothing
+        self._stop: Callable[[], None] = _do_nothing
 
     async def __anext__(self) -> Tracked[MessageEvent]:
         """Wait for the next event."""
@@ -102,7 +102,7 @@ class Reading(Feed[MessageEvent]):
         except BaseException:
             self._channel = None
             raise
-        self._number = entries[-1].id.number
+        self._number = entries[-1].place.number
         wanted = self._wanted(entries)
         self._left = len(wanted)
         return wanted
@@ -113,7 +113,7 @@ class Reading(Feed[MessageEvent]):
         # Mostly all are; the first and the last one tell, for turns follow each other.
         if not entries[0].turn_id == entries[-1].turn_id == self._turn_id:
             entries = [entry for entry in entries if entry.turn_id == self._turn_id]
-        self.complete = bool(entries) and isinstance(entries[-1].event, Complete)
+        self.complete = bool(entries) and isinstance(entries[-1].data, Complete)
         return entries
 
     # ---------- following
@@ -133,11 +133,11 @@ class Reading(Feed[MessageEvent]):
     def take(self, entries: Sequence[Entry]) -> bool:
         """Hand entries over that have just been written."""
         wanted = self._wanted(entries)
-        taken = self._take([entry.tracked for entry in wanted])
+        taken = self._take(wanted)
         if taken == len(wanted):
-            self._number = entries[-1].id.number
+            self._number = entries[-1].place.number
         elif taken:
-            self._number = wanted[taken - 1].id.number
+            self._number = wanted[taken - 1].place.number
         self.complete = self.complete and taken == len(wanted)
         goes_on = taken == len(wanted) and not self.complete
         if not goes_on:
@@ -147,6 +147,14 @@ class Reading(Feed[MessageEvent]):
     def stop(self) -> None:
         """Have the next event asked for."""
         self._stop()
+
+
+def _take_nothing(events: Sequence[object]) -> int:
+    return 0
+
+
+def _do_nothing() -> None:
+    pass
 
 
 class Readers:
@@ -165,7 +173,7 @@ class Readers:
             StoreError: the log cannot be read.
         """
         entry = await self._entry(conversation_id, event_id)
-        return None if entry is None else Place(entry.turn_id, event_id, isinstance(entry.event, Complete))
+        return None if entry is None else Place(entry.turn_id, event_id, isinstance(entry.data, Complete))
 
     async def start_of(self, conversation_id: str, turn_id: str) -> Place:
         """Where to read a turn from its start; in the store if its entries are no longer kept.
@@ -183,7 +191,7 @@ class Readers:
     async def _entry(self, conversation_id: str, event_id: EventId) -> Entry | None:
         """An entry that is kept, whether this server knows of it already or not."""
         entries = await self._log.journal.read(conversation_id, event_id.number - 1, limit=1, max_size=1)
-        return entries[0] if entries and entries[0].id == event_id else None
+        return entries[0] if entries and entries[0].place == event_id else None
 
     async def answer_so_far(self, answer: Message) -> tuple[Message, EventId] | None:
         """What another server has written of an answer, and the id of the last event of that.
@@ -196,13 +204,13 @@ class Readers:
         journal = self._log.journal
         position = await journal.position(answer.conversation_id)
         entries = await journal.turn(answer.conversation_id, answer.turn_id)
-        if entries and isinstance(entries[-1].event, Complete):
+        if entries and isinstance(entries[-1].data, Complete):
             return None
         fold = Fold()
         for entry in entries:
-            fold.apply(entry.event)
+            fold.apply(entry.data)
         message = msgspec.structs.replace(answer, parts=fold.parts, content=fold.content)
-        return message, entries[-1].id if entries else position
+        return message, entries[-1].place if entries else position
 
     # ---------- reading
 
@@ -230,7 +238,7 @@ class Readers:
                     reading.begin(channel, place.after.number)
                     while not reading.complete:
                         for entry in await reading.entries():
-                            yield entry.tracked
+                            yield entry
                             has_cursor = True
                     return
             except (LogGapError, LogEndedError):
@@ -291,7 +299,7 @@ class Readers:
                         reading.begin(channel, after.number)
                         while True:
                             for entry in await reading.entries():
-                                yield entry.tracked
+                                yield entry
                     except LogGapError:
                         after = None
         except LogEndedError as error:

@@ -56,7 +56,7 @@ async def close_turn(
     Raises:
         StoreError: the database failed.
     """
-    seen = [entry.event for entry in await journal.turn(conversation_id, turn_id)]
+    seen = [entry.data for entry in await journal.turn(conversation_id, turn_id)]
     messages = await store.messages.turn(turn_id)
     answer = answer_among(messages)
     ended = any(isinstance(event, Complete) for event in seen)

@@ -17,6 +17,7 @@ __all__ = ["LogLevel", "ProviderName", "Settings", "SettingsError", "Transformer
 ProviderName = Literal["openai", "demo"]
 TransformerName = Literal["superjson", "none"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Switch = Literal["on", "off"]
 
 DEFAULT_OPENAI_MODEL: Final = "gpt-5-mini"
 DEMO_MODEL: Final = "demo"
@@ -79,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=variable_name):
             allowed="* or a comma-separated list of origins such as https://chat.example.com",
         ),
     ] = ()
+    web: Annotated[Switch, about("Whether the web app is served at /, beside the API.")] = "on"
     max_message_bytes: Annotated[
         int, Meta(ge=1024, le=64 << 20), about("Largest message a client may send, in bytes.")
     ] = 1 << 20

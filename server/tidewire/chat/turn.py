@@ -24,8 +24,6 @@ from .usage import total
 
 logger: Final = logging.getLogger("tidewire.chat")
 
-MAX_TITLE: Final = 60  # characters
-
 STORE_RETRY: Final = 0.5
 """Seconds between two attempts to store the end of a turn."""
 
@@ -55,6 +53,8 @@ class TurnRequest(msgspec.Struct, frozen=True, kw_only=True):
     settings: AnswerSettings
     again: str | None = None
     """The message whose answer this one replaces, as it was asked for."""
+    title: str | None = None
+    """What the conversation is called since."""
 
     @property
     def sent_as(self) -> str | None:
@@ -92,6 +92,8 @@ class Turn:
         self._stopped_by: str | None = None
         self._is_cancelled = False
         record.put_last(self._start())
+        if request.title is not None:
+            record.put_last(Title(title=request.title))
         self._work = asyncio.create_task(self._converse(), name=f"answer {request.answer.id}")
         self._ending = asyncio.create_task(self._end(), name=f"turn {self.id}")
 
@@ -176,18 +178,11 @@ class Turn:
         request, services = self.request, self._services
         async with services.slots:
             self._move(TurnStep.BEGIN)
-            await self._give_title()
             # The answer itself is in the history, still empty.
             limit = services.max_history_messages + 1
             history = await services.store.messages.history(request.user.conversation_id, limit=limit)
             said = [message for message in history if message.id != request.answer.id]
             await self._answering.run(prompt_messages(request.settings.system_prompt, said))
-
-    async def _give_title(self) -> None:
-        user = self.request.user
-        title = title_of(user.content)
-        if await self._services.store.conversations.set_title_if_absent(user.conversation_id, title):
-            self._record.put(Title(title=title))
 
     # ---------- the end
 
@@ -304,12 +299,3 @@ class Turn:
 
     def _move(self, step: TurnStep) -> None:
         self.state = TURN_MOVES[self.state, step]
-
-
-def title_of(text: str) -> str:
-    """Make a title of a message: its first line, cut at a word."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    if len(line) <= MAX_TITLE:
-        return line
-    head, _, _ = line[:MAX_TITLE].rpartition(" ")
-    return f"{head or line[: MAX_TITLE - 1]}…"

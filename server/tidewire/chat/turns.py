@@ -20,12 +20,14 @@ from .readers import Picture, Place, Readers, Reading
 from .recorder import Recorder
 from .recovery import close_turn
 from .store import (
+    Begun,
     ConversationBusyError,
     ConversationGoneError,
     DuplicateClientMessageError,
     MessageGoneError,
     StoreError,
 )
+from .titles import title_of
 from .turn import Turn, TurnRequest, TurnServices
 
 logger: Final = logging.getLogger("tidewire.chat")
@@ -314,23 +316,16 @@ class Turns:
     # ---------- starting one
 
     async def _begin(self, question: Question) -> Place:
-        channel = await self._log.join(question.conversation_id)
         try:
-            request, newest = await self._store(question)
+            request, position = await self._store(question)
         except DuplicateClientMessageError:
             # Another server was faster.
-            self._log.leave(channel)
             place = await self._find(question, None)
             assert place is not None
             return place
         except ConversationBusyError as busy:
-            self._log.leave(channel)
             return await self._begin_elsewhere(question, busy.turn_id)
-        except BaseException:
-            self._log.leave(channel)
-            raise
-        channel.others_wrote(newest)
-        return self._start(request, channel)
+        return self._start(request, self._log.join_at(question.conversation_id, position))
 
     async def _begin_elsewhere(self, question: Question, turn_id: str) -> Place:
         """Attach to another server's turn if it is what the question asks for; end it if there is none."""
@@ -362,15 +357,15 @@ class Turns:
         await self._log.refresh([conversation_id])
         return was_open
 
-    async def _store(self, question: Question) -> tuple[TurnRequest, int]:
+    async def _store(self, question: Question) -> tuple[TurnRequest, EventId]:
         answer = _answer(question)
         messages = self._services.store.messages
+        title = None if question.text is None else title_of(question.text)
         try:
             if question.again is not None:
-                user, newest = await messages.begin_again(question.again, question.text, answer)
+                begun = await messages.begin_again(question.again, question.text, answer)
             else:
-                user = _user(question, answer)
-                newest = await messages.begin_turn(user, answer)
+                begun = await messages.begin_turn(_user(question, answer), answer, title)
         except ConversationGoneError:
             raise RPCError("NOT_FOUND", "There is no such conversation") from None
         except MessageGoneError:
@@ -380,11 +375,23 @@ class Turns:
             stored = await messages.turn(answer.turn_id)
             if not stored or stored[-1].status != "streaming":
                 raise
-            user, newest = stored[0], (await self._log.journal.position(question.conversation_id)).number
+            conversation = await self._services.store.conversations.get(
+                question.owner, question.conversation_id
+            )
+            begun = Begun(
+                stored[0],
+                await self._log.journal.position(question.conversation_id),
+                conversation is not None and conversation.title == title,
+            )
         request = TurnRequest(
-            owner=question.owner, user=user, answer=answer, settings=question.settings, again=question.again
+            owner=question.owner,
+            user=begun.user,
+            answer=answer,
+            settings=question.settings,
+            again=question.again,
+            title=title if begun.is_titled else None,
         )
-        return request, newest
+        return request, begun.position
 
     def _start(self, request: TurnRequest, channel: Channel) -> Place:
         conversation_id, turn_id = request.answer.conversation_id, request.answer.turn_id

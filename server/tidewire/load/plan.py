@@ -115,7 +115,7 @@ def check(plan: Plan) -> None:
 
 def _within(option: str, value: float, least: float, most: float) -> None:
     if not (math.isfinite(value) and least <= value <= most):
-        raise PlanError(f"{option} must be from {least:,g} to {most:,g}, not {value:,g}.")
+        raise PlanError(f"{option} must be from {least:,g} to {most:,g}, not {value:,.12g}.")
 
 
 def _check_input(option: str, text: str | None, *, has_setup: bool) -> None:

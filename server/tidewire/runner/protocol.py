@@ -5,14 +5,16 @@ import socket
 from asyncio.transports import BaseTransport
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 from websockets.protocol import State
 
 from ..flag import Flag
 from ..transports.wire import DIRECT_EXTENSION
 from .frames import text_frames
+from .mailbox import Mailbox
 
 # Linux takes megabytes for a peer that does not read, which are neither counted nor bounded by
 # us, and then says nothing until a third of them is read. With this it takes as much as is in
@@ -37,21 +39,25 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        # In place of a queue and an event of asyncio's, which take 4 KiB.
+        self.queue: asyncio.Queue[Any] = cast("Any", Mailbox())
+        self.writable: asyncio.Event = cast("Any", Flag(is_set=True))
         self._deliver: Callable[[str | bytes], None] | None = None
         self._lost = Flag()
         self._flushed_at = self.loop.time()
         self._unsent_before = 0
 
-    async def run_asgi(self) -> None:
-        """Run the application, and tell it what this protocol offers."""
-        extensions = dict[str, Any](self.scope.get("extensions") or {})
-        extensions[DIRECT_EXTENSION] = self
-        self.scope["extensions"] = extensions
-        try:
-            await super().run_asgi()
-        finally:
-            # The scope is this protocol's; without the circle it is freed at once.
-            extensions.clear()
+    def handle_connect(self, event: Request) -> None:
+        """Have the application run, unless the handshake is refused, and tell it what is offered."""
+        super().handle_connect(event)
+        if not self.close_sent:
+            cast("dict[str, Any]", self.scope)["extensions"][DIRECT_EXTENSION] = self
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """Let go of the application."""
+        # The scope is this protocol's; without the circle it is freed at once.
+        self.scope["extensions"] = {}
+        super().on_task_complete(task)
 
     # ---------- what is offered
 
@@ -79,7 +85,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Call `receive` for frames from now on, unless some have come already: order comes first."""
         if self.queue.empty():
             self._deliver = receive
-        # The handshake is over, and nobody asks for its headers any more: two KiB.
+        # The handshake is over, and nobody asks for its headers any more: three KiB. The parser has them too.
+        self.request.headers.clear()
+        self.scope["headers"] = []
         del self.request, self.response
         self._handshake.cancel()
 
@@ -118,6 +126,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.abort()
 
     # ---------- received frames
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; answer a handshake that cannot be read, of which uvicorn never hears."""
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message over without a pause in reading: `receive` never waits."""

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, Unpack
 from urllib.parse import quote
 
-from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -149,15 +148,16 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a connection; procedures follow the path it is mounted at."""
-        await self._serve(scope, receive, send, _mount_path(scope))
+        await self._serve(scope, receive, send, mount_path(scope))
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, prefix: str) -> None:
+    # What chooses is not a coroutine: a socket keeps each that it comes through for as long as it lives.
+
+    def _serve(self, scope: Scope, receive: Receive, send: Send, prefix: str) -> Awaitable[None]:
         if scope["type"] == "websocket":
-            await self._serve_websocket(WebSocket(scope, receive, send))
-        elif self._may_ask(scope):
-            await self._answer(scope, receive, send, _rest_of_path(scope, prefix))
-        else:
-            await _REFUSAL(scope, receive, send)
+            return self.serve_socket(scope, receive, send)
+        if self._may_ask(scope):
+            return self._answer(scope, receive, send, _rest_of_path(scope, prefix))
+        return _REFUSAL(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         # Also while draining: an EventSource that gets a 503 gives up for good.
@@ -168,13 +168,14 @@ class Endpoint:
         finally:
             self._answers.discard(answer)
 
-    async def _serve_websocket(self, websocket: WebSocket) -> None:
+    def serve_socket(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve a WebSocket, whatever its path."""
+        websocket = WebSocket(scope, receive, send)
         if self.draining:
-            await _deny(websocket, _CLOSING)
-        elif self._is_allowed(websocket.headers):
-            await serve_websocket(self.dispatcher, websocket, self._sessions)
-        else:
-            await _deny(websocket, _REFUSAL)
+            return _deny(websocket, _CLOSING)
+        if self._is_allowed(Headers(scope=scope)):
+            return serve_websocket(self.dispatcher, websocket, self._sessions)
+        return _deny(websocket, _REFUSAL)
 
     def _may_ask(self, scope: Scope) -> bool:
         # A GET changes nothing, and browsers keep its answer from the pages of others.
@@ -208,11 +209,11 @@ class _Routed:
         self._serve = serve
         self._path = path
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._serve(scope, receive, send, _mount_path(scope) + self._path)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._serve(scope, receive, send, mount_path(scope) + self._path)
 
 
-def _mount_path(scope: Scope) -> str:
+def mount_path(scope: Scope) -> str:
     """The part of the path that has been routed by."""
     root: str = scope.get("root_path", "")
     if f"{scope['path']}/".startswith(f"{root}/"):
@@ -228,14 +229,3 @@ def _rest_of_path(scope: Scope, prefix: str) -> str:
     depth = prefix.rstrip("/").count("/") + 1
     segments = path.split("/", depth)
     return f"/{segments[depth]}" if len(segments) > depth else ""
-
-
-def create_app(router: Router, *, path: str = "/api/trpc", **options: Unpack[EndpointOptions]) -> Starlette:
-    """Make an ASGI application that serves `router` at `path` and nothing else.
-
-    Options are those of `Endpoint`, which is `app.state.endpoint`.
-    """
-    endpoint = Endpoint(router, **options)
-    app = Starlette(routes=endpoint.routes(path), lifespan=endpoint.lifespan)
-    app.state.endpoint = endpoint
-    return app

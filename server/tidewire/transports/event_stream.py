@@ -67,9 +67,9 @@ async def produce_events(
     outbox.put(sse.connected(options.client_options, options.retry_milliseconds))
     deadline = asyncio.timeout(options.max_duration)
     try:
-        async with deadline, aclosing(await calls.run(0)) as events:
-            async for event in events:
-                outbox.put(_write(writer, event))
+        async with deadline, aclosing(await calls.run(0)) as stream:
+            async for event in stream.unchecked:
+                outbox.put(_write(writer, stream.check(event)))
                 await outbox.room()
         outbox.put(sse.RETURN)
     except (Exception, asyncio.CancelledError) as error:

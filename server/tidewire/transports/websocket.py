@@ -2,6 +2,7 @@
 
 import asyncio
 
+from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..dispatcher import Dispatcher
@@ -15,15 +16,9 @@ async def serve_websocket(dispatcher: Dispatcher, websocket: WebSocket, sessions
     """Serve one connection until it is gone. It is in `sessions` until then."""
     await websocket.accept()
     wire = open_wire(websocket, dispatcher.stuck_timeout)
-    info = connection_info(websocket, "websocket")
-    session = Session(
-        dispatcher,
-        info,
-        announces_params=websocket.query_params.get("connectionParams") == "1",
-        cut=wire.abort,
-    )
+    session, client = _open_session(dispatcher, HTTPConnection(websocket.scope), wire)
     sessions.add(session)
-    writer = _Writer(wire, session, info.client)
+    writer = _Writer(wire, session, client)
     wire.empty(session.outbox, writer.begin)
     try:
         session.open()
@@ -36,6 +31,13 @@ async def serve_websocket(dispatcher: Dispatcher, websocket: WebSocket, sessions
         finally:
             await session.close()
             sessions.discard(session)
+
+
+def _open_session(dispatcher: Dispatcher, asked: HTTPConnection, wire: Wire) -> tuple[Session, str | None]:
+    # Apart from the WebSocket, which would keep what it is asked for, headers and all.
+    info = connection_info(asked, "websocket")
+    announces_params = asked.query_params.get("connectionParams") == "1"
+    return Session(dispatcher, info, announces_params=announces_params, cut=wire.abort), info.client
 
 
 class _Writer:

@@ -18,6 +18,11 @@ Receive = Callable[[str | bytes], None]
 # of what they keep is sent: 64 KiB with uvicorn and hypercorn, and one frame of any size.
 PATIENCE_BYTES: Final = 64 * 1024
 
+# The stuck time-out is waited for in parts that are counted, not timed: a peer is cut off soon
+# after it, not twice as late, and a machine that was suspended, or had no time for either side,
+# has used up one part.
+WAITS: Final = 4
+
 
 class StuckReaderError(Exception):
     """The peer takes nothing of what it is sent."""
@@ -189,17 +194,16 @@ class DirectWire(Wire):
         return not self._socket.unsent
 
     async def _flush(self) -> None:
-        unsent, since = self._socket.unsent, self._loop.time()
+        unsent, waits = self._socket.unsent, 0
         while True:
             try:
-                # In fractions, so that a peer is cut off soon after the time-out, not twice as late.
-                async with asyncio.timeout(self._stuck_timeout / 4):
+                async with asyncio.timeout(self._stuck_timeout / WAITS):
                     return await self._socket.flushed()
             except TimeoutError as error:
-                now = self._loop.time()
+                waits += 1
                 if self._socket.unsent < unsent:
-                    unsent, since = self._socket.unsent, now
-                elif now - since >= self._stuck_timeout:
+                    unsent, waits = self._socket.unsent, 0
+                elif waits >= WAITS:
                     raise StuckReaderError from error
 
     async def _close(self, code: int | None) -> None:

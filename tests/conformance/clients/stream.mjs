@@ -73,7 +73,14 @@ function overWebSocket() {
     onOpen: () => print('open'),
     onClose: (cause) => print('close', { code: cause?.code ?? null }),
   });
-  return { link: wsLink({ client, transformer }), close: () => client.close() };
+  const close = async () => {
+    await client.close();
+    // One that was still connecting emits an error first, which `once` of node:events would throw.
+    await Promise.all([...sockets].map((socket) => new Promise((resolve) => socket.on('close', resolve))));
+    // Where it has been waiting to connect again it would not end before that time.
+    process.stdout.write('', () => process.exit());
+  };
+  return { link: wsLink({ client, transformer }), close };
 }
 
 function overHTTP() {

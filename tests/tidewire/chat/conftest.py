@@ -1,9 +1,11 @@
 """A chat server in this process, on a real SQLite file, with a scripted provider."""
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from tests.tidewire.chat.house import House
 from tests.tidewire.chat.scripted import ScriptedProvider
@@ -11,6 +13,7 @@ from tidewire import ConnectionInfo
 from tidewire.chat import ChatContext, Settings, router
 from tidewire.chat.server import ChatServer
 from tidewire.chat.store import Store
+from tidewire.chat.store.migrate import upgrade
 from tidewire.testing import Client
 
 Connect = Callable[..., Client]
@@ -21,9 +24,26 @@ def scripted() -> ScriptedProvider:
     return ScriptedProvider()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables, to be copied: migrations take longer than most tests."""
+    file = tmp_path_factory.mktemp("migrated") / "chat.db"
+    engine = sqlalchemy.create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        upgrade(connection)
+    engine.dispose()
+    return file
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(transformer="none", database_url=f"sqlite:///{tmp_path / 'chat.db'}", shutdown_grace=0)
+def database_url(migrated: Path, tmp_path: Path) -> str:
+    """The address of an SQLite file with nothing but the tables."""
+    return f"sqlite:///{shutil.copy(migrated, tmp_path / 'chat.db')}"
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    return Settings(transformer="none", database_url=database_url, shutdown_grace=0)
 
 
 @pytest.fixture

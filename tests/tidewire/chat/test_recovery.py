@@ -154,7 +154,7 @@ class Crash:
         return cls(store, conversation_id, turn_id)
 
     async def log(self) -> list[MessageEvent]:
-        return [entry.event for entry in await self.store.events.turn(self.conversation_id, self.turn_id)]
+        return [entry.data for entry in await self.store.events.turn(self.conversation_id, self.turn_id)]
 
     async def answer(self) -> Message:
         [_, answer] = await self.store.messages.turn(self.turn_id)

@@ -261,7 +261,6 @@ async def test_a_turn_that_cannot_begin_leaves_nothing(house: House, monkeypatch
 
 
 STEPS = [
-    ("conversations", "set_title_if_absent"),
     ("messages", "history"),
     ("tool_runs", "start"),
     ("messages", "save"),
@@ -352,8 +351,8 @@ async def test_what_a_server_could_not_store_before_its_end_the_next_one_ends(
     next_one.log.start()
     _, answer = await next_one.messages()
     seen = await next_one.store.events.turn(house.conversation_id, answer.turn_id)
-    kinds = Counter(type(entry.event) for entry in seen)
-    assert (kinds[Complete], isinstance(seen[-1].event, Complete)) == (1, True)
+    kinds = Counter(type(entry.data) for entry in seen)
+    assert (kinds[Complete], isinstance(seen[-1].data, Complete)) == (1, True)
     assert answer.status in ("interrupted", "error")
     assert latch.runs <= 1
     await next_one.close()
@@ -374,9 +373,11 @@ async def test_an_upstream_that_does_not_close_does_not_keep_the_server_from_end
             await closing.wait()
 
     monkeypatch.setattr(house.provider, "stream", stream)
-    await house.send()
+    events = await house.send()
     await waiting.wait()
     async with asyncio.timeout(WAIT_SECONDS):
+        while not isinstance((await anext(events)).data, TextDelta):
+            pass
         await house.turns.drain(0)
     assert house.turns.active(house.conversation_id) is None
     assert [message.status for message in await house.messages()] == ["ok", "streaming"]

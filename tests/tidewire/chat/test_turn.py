@@ -40,13 +40,15 @@ from tidewire.chat.providers import (
     Reasoning,
     Refusal,
     Text,
+    TokenUsage,
     ToolCallArguments,
     ToolCallBegin,
 )
+from tidewire.chat.providers.base import Delta
 from tidewire.chat.recorder import Recorder
 from tidewire.chat.store import Store, StoreError
 from tidewire.chat.tools import Tool, Toolbox, ToolContext, ToolError, tool
-from tidewire.chat.turn import Turn, TurnRequest, TurnServices, title_of
+from tidewire.chat.turn import Turn, TurnRequest, TurnServices
 from tidewire.chat.turn_states import OUTCOMES, TURN_MOVES, TurnState, TurnStep
 
 USAGE_TOLD = Usage(input_tokens=7, output_tokens=5, estimated=False)
@@ -104,7 +106,7 @@ class Stage:
         number = len(self.events) + 1
         user = message(conversation_id, f"turn{number}", "user", content)
         answer = message(conversation_id, f"turn{number}", "assistant", "")
-        await self.store.messages.begin_turn(user, answer)
+        begun = await self.store.messages.begin_turn(user, answer, content)
         services = TurnServices(
             store=self.store,
             provider=self.provider,
@@ -120,7 +122,8 @@ class Stage:
             self.ended.append(user.turn_id)
             self.log.leave(channel)
 
-        request = TurnRequest(owner="ann", user=user, answer=answer, settings=settings)
+        title = content if begun.is_titled else None
+        request = TurnRequest(owner="ann", user=user, answer=answer, settings=settings, title=title)
         self.turns.append(Turn(request, services, heard, end))
         return self.turns[-1]
 
@@ -222,7 +225,7 @@ async def test_a_turn_says_what_it_does_from_start_to_complete(stage: Stage) -> 
 
 async def test_start_is_said_before_anything_can_come_in_between(stage: Stage) -> None:
     turn = await stage.start()
-    assert [type(event) for event in stage.events[turn.id]] == [Start]
+    assert [type(event) for event in stage.events[turn.id]] == [Start, Title]
     await turn.ended()
 
 
@@ -565,7 +568,7 @@ async def test_stopping_what_has_ended_changes_nothing(stage: Stage, monkeypatch
 async def test_a_stop_before_the_first_step_is_a_stop(stage: Stage) -> None:
     turn = await stage.start()
     await turn.stop("ann")
-    assert [type(event) for event in stage.events[turn.id]] == [Start, Stopped, Complete]
+    assert [type(event) for event in stage.events[turn.id]] == [Start, Title, Stopped, Complete]
     assert stage.provider.prompts == []
 
 
@@ -644,6 +647,22 @@ async def test_an_unknown_exception_is_logged_and_not_told(
     assert (answer.status, answer.content) == ("error", "a ")
 
 
+@pytest.mark.parametrize(
+    "delta",
+    [
+        TokenUsage(input_tokens=1.5, output_tokens=1),  # type: ignore[arg-type]
+        ToolCallBegin(index="0", id="a", name="x"),  # type: ignore[arg-type]
+        Text(None),  # type: ignore[arg-type]
+        Text(b"a"),  # type: ignore[arg-type]
+    ],
+)
+async def test_what_a_provider_gives_is_as_its_types_say(stage: Stage, delta: Delta) -> None:
+    events, answer = await stage.play([Text("a "), delta])
+    [error] = [event for event in events if isinstance(event, Error)]
+    assert error.code == "INTERNAL_SERVER_ERROR"
+    assert (answer.status, answer.content) == ("error", "a ")
+
+
 async def test_a_failed_provider_is_logged_with_its_detail(
     stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -652,14 +671,11 @@ async def test_a_failed_provider_is_logged_with_its_detail(
     assert "HTTP 503" not in repr(events)
 
 
-@pytest.mark.parametrize(
-    ("part", "method"), [("conversations", "set_title_if_absent"), ("messages", "history")]
-)
 async def test_a_database_that_fails_during_a_turn_is_a_typed_error(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, part: str, method: str
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
-        broken.setattr(getattr(stage.store, part), method, failing)
+        broken.setattr(stage.store.messages, "history", failing)
         events, answer = await stage.play(text("never said"))
     [error] = [event for event in events if isinstance(event, Error)]
     assert (error.code, error.retryable) == ("SERVICE_UNAVAILABLE", True)
@@ -710,35 +726,6 @@ async def test_a_conversation_deleted_meanwhile_does_not_keep_a_turn_from_its_en
     await turn.stop("deletion")
     assert isinstance(stage.events[turn.id][-1], Complete)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
-
-
-# ---------- titles
-
-
-@pytest.mark.parametrize(
-    ("message", "title"),
-    [
-        ("Hello", "Hello"),
-        ("  \n\n  Hello there \nmore", "Hello there"),
-        ("x" * 60, "x" * 60),
-        ("x" * 61, "x" * 59 + "…"),
-        ("word " * 20, "word " * 11 + "word…"),
-        ("a " + "x" * 100, "a…"),
-    ],
-)
-def test_a_title_is_the_first_line_cut_at_a_word(message: str, title: str) -> None:
-    assert title_of(message) == title
-    assert len(title) <= 60
-
-
-async def test_a_title_is_given_once_and_never_over_one_that_is_there(stage: Stage) -> None:
-    named = await stage.store.conversations.create("ann", "Mine")
-    events, _ = await stage.play(text("a"), content="First", conversation_id=named.id)
-    assert not [event for event in events if isinstance(event, Title)]
-    events, answer = await stage.play(text("a"), content="First")
-    assert Title(title="First") in events
-    events, _ = await stage.play(text("a"), content="Second", conversation_id=answer.conversation_id)
-    assert not [event for event in events if isinstance(event, Title)]
 
 
 # ---------- a model that has lost its way

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.tidewire.chat.house import House, read, said
+from tests.tidewire.chat.house import Events, House, read, said
 from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
 from tidewire import RPCError
-from tidewire.chat.events import Complete, Snapshot, Start, Stopped
+from tidewire.chat.events import Complete, Snapshot, Start, Stopped, Title
 from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
-from tidewire.chat.store import StoreError
+from tidewire.chat.store import Begun, StoreError
 
 # ---------- starting
 
@@ -163,6 +163,26 @@ async def test_a_stop_ends_what_is_stored_as_under_way_and_is_not(
     assert house.provider.prompts == []
 
 
+# ---------- titles
+
+
+async def test_a_title_is_given_once_and_never_over_one_that_is_there(house: House) -> None:
+    def titles(events: Events) -> list[str]:
+        return [event.data.title for event in events if isinstance(event.data, Title)]
+
+    house.provider.script(text("a"), text("b"), text("c"))
+    assert titles(await house.ask("Named already")) == []
+    untitled = await house.store.conversations.create("ann")
+    house.conversation_id = untitled.id
+    events = await house.ask("First\nof all")
+    assert [type(event.data) for event in events[:2]] == [Start, Title]
+    assert titles(events) == ["First"]
+    assert titles(await house.ask("Second")) == []
+    found = await house.store.conversations.get("ann", untitled.id)
+    assert found is not None
+    assert found.title == "First"
+
+
 # ---------- what happens while a turn begins
 
 
@@ -175,11 +195,11 @@ class SlowBeginning:
         self._begin_turn = house.store.messages.begin_turn
         monkeypatch.setattr(house.store.messages, "begin_turn", self._begin)
 
-    async def _begin(self, user: Message, answer: Message) -> int:
-        newest = await self._begin_turn(user, answer)
+    async def _begin(self, user: Message, answer: Message, title: str) -> Begun:
+        begun = await self._begin_turn(user, answer, title)
         self.stored.set()
         await self.gate.wait()
-        return newest
+        return begun
 
 
 @pytest.fixture

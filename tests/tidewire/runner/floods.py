@@ -6,7 +6,7 @@ from typing import Final
 
 from tidewire import Router, Tracked, create_app, tracked
 
-STUCK_SECONDS: Final = 1.0
+STUCK_SECONDS: Final = 2.0
 
 router = Router()
 

@@ -1,18 +1,23 @@
 """WebSockets of our server, and of a plain one: the same for clients."""
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from starlette.datastructures import Headers as StarletteHeaders
+from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 
 from tests.tidewire.peer import data, request, started, stopped
-from tests.tidewire.runner.raw import RawSocket
+from tests.tidewire.runner.raw import RawConnection, RawSocket
 from tests.tidewire.runner.servers import running
 from tidewire import Router, tracked
 from tidewire.dispatcher import Dispatcher
@@ -36,6 +41,7 @@ class Hall:
         self._dispatcher = Dispatcher(self._router(), **options)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope = scope
         await serve_websocket(self._dispatcher, WebSocket(scope, receive, send), self.sessions)
 
     def _router(self) -> Router:
@@ -202,3 +208,47 @@ async def close_code(connection: ClientConnection) -> int | None:
                 await connection.recv()
     except ConnectionClosed as closed:
         return None if closed.rcvd is None else closed.rcvd.code
+
+
+async def test_a_socket_keeps_nothing_of_its_handshake() -> None:
+    # The process may hold those of other tests.
+    others = {id(each): each for each in gc.get_objects()}
+    async with served("ours") as (url, hall), client(url) as connection:
+        assert await ask(connection, request("query", "length", "abc")) == data(3)
+        assert not hall.scope["headers"]
+        gc.collect()
+        held = [each for each in gc.get_objects() if id(each) not in others]
+        assert not [each for each in held if type(each) in (HTTPConnection, StarletteHeaders)]
+        # The client, in the same process, keeps those that it sent and those that it got.
+        assert len([each for each in held if isinstance(each, Headers) and each]) == 2
+
+
+async def test_a_socket_that_is_closed_is_freed_at_once() -> None:
+    made: list[weakref.ref[WebSocketProtocol]] = []
+    freed = asyncio.Event()
+
+    class Noted(WebSocketProtocol):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            made.append(weakref.ref(self, lambda reference: freed.set()))
+
+    async with running(Hall(), ws=Noted, ws_per_message_deflate=False) as url:
+        gc.disable()
+        try:
+            async with client(url) as connection:
+                assert await ask(connection, request("query", "length", "abc")) == data(3)
+            async with asyncio.timeout(10):
+                await freed.wait()
+        finally:
+            gc.enable()
+
+
+async def test_a_handshake_with_too_large_a_header_is_answered() -> None:
+    async with running(Hall(), ws=WebSocketProtocol) as url, RawConnection(url) as connection:
+        await connection.write(
+            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Cookie: " + b"a" * 9000 + b"\r\n\r\n"
+        )
+        assert (await connection.read()).startswith(b"HTTP/1.1 431 ")
+        await connection.ended()

@@ -7,17 +7,20 @@ from typing import Any
 import fastapi
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
+from starlette.routing import Router as StarletteRouter
 from starlette.testclient import TestClient, WebSocketDenialResponse
-from starlette.types import ASGIApp
-from starlette.websockets import WebSocketDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.tidewire.peer import data, error_of, request, started, stopped
 from tests.tidewire.transports.asgi import Socket
 from tests.tidewire.transports.http_exchange import HTTPExchange
 from tidewire import Endpoint, Router, create_app
+from tidewire.transports.app import EndpointApp
 
 
 def pinging() -> Router:
@@ -54,6 +57,68 @@ def test_create_app_serves_a_router_at_its_path_and_nothing_else() -> None:
 
 def test_the_endpoint_of_an_app_is_in_its_state() -> None:
     assert isinstance(create_app(pinging()).state.endpoint, Endpoint)
+
+
+def test_an_app_can_be_mounted() -> None:
+    app = create_app(pinging())
+    assert answers(Starlette(routes=[Mount("/chat", app)]), "/chat/api/trpc")
+    with pytest.raises(WebSocketDisconnect):
+        answers(Starlette(routes=[Mount("/chat", app)]), "/chat/other")
+
+
+@pytest.fixture
+def routed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The types of what comes through Starlette's layers to its router."""
+    types: list[str] = []
+
+    async def route(self: StarletteRouter, scope: Scope, receive: Receive, send: Send) -> None:
+        types.append(scope["type"])
+        await through(self, scope, receive, send)
+
+    through = StarletteRouter.__call__
+    monkeypatch.setattr(StarletteRouter, "__call__", route)
+    return types
+
+
+class Between:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def test_websockets_of_an_app_go_past_its_layers(routed: list[str]) -> None:
+    assert answers(create_app(pinging()), "/api/trpc")
+    endpoint = Endpoint(pinging())
+    with_middleware = EndpointApp(
+        endpoint, "/rpc", middleware=[Middleware(Between)], lifespan=endpoint.lifespan
+    )
+    assert answers(with_middleware, "/rpc")
+    assert "websocket" not in routed
+
+
+def test_middleware_that_was_added_sees_websockets_too(routed: list[str]) -> None:
+    app = create_app(pinging())
+    app.add_middleware(Between)
+    assert answers(app, "/api/trpc")
+    assert "websocket" in routed
+
+
+def test_so_does_middleware_that_took_the_place_of_another(routed: list[str]) -> None:
+    app = EndpointApp(Endpoint(pinging()), "/api/trpc", middleware=[Middleware(Between)])
+    app.user_middleware[0] = Middleware(Between)
+    assert answers(app, "/api/trpc")
+    assert "websocket" in routed
+
+
+def test_so_do_handlers_of_exceptions(routed: list[str]) -> None:
+    async def handle(socket: WebSocket, error: Exception) -> None: ...
+
+    app = create_app(pinging())
+    app.add_exception_handler(ValueError, handle)
+    assert answers(app, "/api/trpc")
+    assert "websocket" in routed
 
 
 def test_its_routes_stand_beside_those_of_a_starlette_app() -> None:

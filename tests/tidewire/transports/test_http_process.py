@@ -157,7 +157,7 @@ async def test_a_body_of_no_announced_length_is_refused_at_the_limit(client: htt
     ],
     ids=["query", "path", "commas", "nesting", "bytes", "path-bytes"],
 )
-# The server itself refuses a line of more than 64 KiB, and may reset the connection while it is still sent.
+# The server itself refuses a head of more than 64 KiB, and may reset the connection while it is still sent.
 async def test_a_bad_request_line_is_never_a_failure_of_the_server(
     client: httpx2.AsyncClient, line: bytes
 ) -> None:

@@ -1,6 +1,7 @@
 """How long a peer may take, and what it may not do."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -66,6 +67,19 @@ async def test_a_peer_that_takes_nothing_is_stuck() -> None:
     async with asyncio.timeout(10):
         with pytest.raises(StuckReaderError):
             await wire.send([b"frame"])
+
+
+async def test_a_time_in_which_nothing_ran_is_not_held_against_a_peer() -> None:
+    direct = Direct()
+    direct.unsent = 1000
+    sending = asyncio.create_task(DirectWire(await accepted(), direct, STUCK_SECONDS).send([b"frame"]))
+    await direct.writes.get()
+    # As if the machine had been suspended: the whole event loop stands still.
+    time.sleep(2 * STUCK_SECONDS)  # noqa: ASYNC251
+    await asyncio.sleep(STUCK_SECONDS / 8)
+    assert not sending.done()
+    direct.taken.set()
+    await sending
 
 
 async def test_sent_frames_are_not_kept() -> None:

@@ -99,7 +99,7 @@ class Channel:
         self._after_delta = False
         self._ended = False
         self._followers: dict[Follower, None] = {}
-        self._moved: asyncio.Event | None = None
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._failing_since = 0.0
 
     # ---------- writing
@@ -115,7 +115,7 @@ class Channel:
         number = self.appended + 1
         written = Written.of(self.conversation_id, number, turn_id, event)
         self.appended = number
-        entry = Entry(EventId(self.epoch, number), turn_id, event, len(written.payload))
+        entry = Entry.at(EventId(self.epoch, number), turn_id, event, len(written.payload))
         self._pending.append((entry, written))
         self._pending_size += entry.size
         if on_written is not None:
@@ -124,7 +124,7 @@ class Channel:
         is_delta = isinstance(event, DELTAS)
         self._wake(self, not (is_delta and self._after_delta))
         self._after_delta = is_delta
-        return entry.id
+        return entry.place
 
     @property
     def full(self) -> bool:
@@ -155,22 +155,22 @@ class Channel:
         for entry, _ in published:
             self._pending_size -= entry.size
             self._turn_size += entry.size
-            if isinstance(entry.event, Complete):
-                ended.append(Kept(self.conversation_id, entry.id.number, self._turn_size))
+            if isinstance(entry.data, Complete):
+                ended.append(Kept(self.conversation_id, entry.place.number, self._turn_size))
                 self._turn_size = 0
-            if self._callbacks and (callback := self._callbacks.pop(entry.id.number, None)):
+            if self._callbacks and (callback := self._callbacks.pop(entry.place.number, None)):
                 callback()
             self._tail.append(entry)
             self._tail_size += entry.size
         self._cut_tail()
-        self.written = published[-1][0].id.number
+        self.written = published[-1][0].place.number
         if self._followers:
             self._hand_over([entry for entry, _ in published])
         self._wake_readers()
         return ended
 
     def _hand_over(self, published: Sequence[Entry]) -> None:
-        entries = list(coalesced(published))
+        entries = coalesced(published)
         for follower in list(self._followers):
             if not follower.take(entries):
                 self._followers.pop(follower, None)
@@ -188,7 +188,7 @@ class Channel:
 
     def drop_tail(self, up_to: int) -> None:
         """Keep no entries in memory up to a number."""
-        keep = [entry for entry in self._tail if entry.id.number > up_to]
+        keep = [entry for entry in self._tail if entry.place.number > up_to]
         self._tail, self._tail_size = keep, sum(entry.size for entry in keep)
 
     def fail(self, error: Exception) -> None:
@@ -223,15 +223,21 @@ class Channel:
         self._wake_readers()
 
     def _wake_readers(self) -> None:
-        if self._moved is not None:
-            self._moved.set()
-            self._moved = None
+        if self._waiting:
+            waiting, self._waiting = self._waiting, {}
+            for move in waiting:
+                if not move.done():
+                    move.set_result(None)
 
     async def _next_move(self) -> None:
-        # A new event each time rather than a cleared one: every reader that waits now sees this.
-        if self._moved is None:
-            self._moved = asyncio.Event()
-        await self._moved.wait()
+        # A future for each reader: an event for all takes four times as much, and most have one.
+        move = asyncio.get_running_loop().create_future()
+        self._waiting[move] = None
+        try:
+            await move
+        finally:
+            # Those of readers that were woken are there no more.
+            self._waiting.pop(move, None)
 
     # ---------- reading
 
@@ -249,7 +255,7 @@ class Channel:
         """Hand nothing over any more."""
         self._followers.pop(follower, None)
 
-    async def read(self, after: int) -> list[Entry]:
+    async def read(self, after: int) -> Sequence[Entry]:
         """Wait for entries after a number, and give what is there, in order.
 
         Of many, as a reader finds that lags, neighbouring pieces of one text come as one.
@@ -266,13 +272,13 @@ class Channel:
                 raise LogEndedError
             self._check_patience()
             await self._next_move()
-        first = self._tail[0].id.number if self._tail else self.written + 1
+        first = self._tail[0].place.number if self._tail else self.written + 1
         if after + 1 >= first:
-            return list(coalesced(_page(self._tail[after + 1 - first :])))
+            return coalesced(_page(self._tail[after + 1 - first :]))
         entries = await self._journal.read(self.conversation_id, after, limit=PAGE, max_size=PAGE_SIZE)
-        if not entries or entries[0].id.number != after + 1:
+        if not entries or entries[0].place.number != after + 1:
             raise LogEndedError if self._ended else LogGapError
-        return list(coalesced(entries))
+        return coalesced(entries)
 
     def _check_patience(self) -> None:
         if self.given_up:

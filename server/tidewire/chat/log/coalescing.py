@@ -23,14 +23,15 @@ _GROWING: Final = {
 }
 
 
-def coalesced(entries: Sequence[Entry]) -> Iterator[Entry]:
+def coalesced(entries: Sequence[Entry]) -> Sequence[Entry]:
     """The same entries; where there are many, neighbouring pieces of one text become one piece.
 
     It has the id of the last of them. What the events add up to does not change.
     """
-    if len(entries) <= LAG:
-        yield from entries
-        return
+    return entries if len(entries) <= LAG else list(_joined_texts(entries))
+
+
+def _joined_texts(entries: Sequence[Entry]) -> Iterator[Entry]:
     for (_, kind, *_rest), group in groupby(entries, key=_text_of):
         if kind not in _GROWING:
             yield from group
@@ -40,7 +41,7 @@ def coalesced(entries: Sequence[Entry]) -> Iterator[Entry]:
         last: Entry | None = None
         size = 0
         for entry in group:
-            pieces.append(getattr(entry.event, field))
+            pieces.append(getattr(entry.data, field))
             size += entry.size
             last = entry
             if size > MAX_COALESCED:
@@ -52,9 +53,9 @@ def coalesced(entries: Sequence[Entry]) -> Iterator[Entry]:
 
 def _text_of(entry: Entry) -> tuple[str, type, Any]:
     """What neighbours that continue each other have in common."""
-    return entry.turn_id, type(entry.event), getattr(entry.event, "tool_call_id", None)
+    return entry.turn_id, type(entry.data), getattr(entry.data, "tool_call_id", None)
 
 
 def _joined(last: Entry, field: str, pieces: list[str], size: int) -> Entry:
-    event = msgspec.structs.replace(last.event, **{field: "".join(pieces)})
-    return msgspec.structs.replace(last, event=event, size=size)
+    event = msgspec.structs.replace(last.data, **{field: "".join(pieces)})
+    return Entry.at(last.place, last.turn_id, event, size)

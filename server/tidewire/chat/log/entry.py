@@ -1,8 +1,6 @@
 """An event's place in the log."""
 
 import re
-from functools import cached_property
-from typing import NamedTuple
 
 import msgspec
 
@@ -14,8 +12,11 @@ from ..events import MessageEvent
 _ID = re.compile(r"([0-9a-z]{1,32})\.([0-9]{1,18})")
 
 
-class EventId(NamedTuple):
-    """Where an event stands: `<epoch>.<number>` on the wire."""
+class EventId(msgspec.Struct, frozen=True, order=True, gc=False):
+    """Where an event stands: `<epoch>.<number>` on the wire.
+
+    Not a tuple, which the garbage collector would look at: a hundred thousand of them are kept.
+    """
 
     epoch: str
     """Numbers of different epochs have nothing to do with each other."""
@@ -32,16 +33,17 @@ class EventId(NamedTuple):
         return None if match is None else cls(match[1], int(match[2]))
 
 
-class Entry(msgspec.Struct, frozen=True, dict=True):
-    """An event in its place."""
+class Entry(SharedEvent[MessageEvent], frozen=True, eq=False, gc=False, kw_only=True):
+    """An event in its place, as all of its readers get it."""
 
-    id: EventId
+    checked: object = MessageEvent
+    """They are made here, by their types, and written before they are read."""
+    place: EventId
     turn_id: str
-    event: MessageEvent
     size: int
     """Characters of its JSON."""
 
-    @cached_property
-    def tracked(self) -> SharedEvent[MessageEvent]:
-        """What readers get; all of them the same."""
-        return SharedEvent(str(self.id), self.event)
+    @classmethod
+    def at(cls, place: EventId, turn_id: str, event: MessageEvent, size: int) -> "Entry":
+        """Put an event in its place."""
+        return cls(f"{place.epoch}.{place.number}", event, place=place, turn_id=turn_id, size=size)

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import takewhile
 from typing import Final
 from weakref import WeakValueDictionary
@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from .channel import Channel, LogFailingError, LogGivenUpError
-from .entry import Entry
+from .entry import Entry, EventId
 from .journal import Journal, Kept, Written
 
 logger: Final = logging.getLogger("tidewire.chat.log")
@@ -146,26 +146,31 @@ class Log:
         channel.users += 1
         return channel
 
+    def join_at(self, conversation_id: str, position: EventId) -> Channel:
+        """As `join`, for who knows the id of the newest entry."""
+        channel = self._channels.get(conversation_id) or self._made(conversation_id, position)
+        channel.others_wrote(position.number)
+        channel.users += 1
+        return channel
+
     def leave(self, channel: Channel) -> None:
         """Let go of a channel."""
         channel.users -= 1
         self._drop_idle(channel)
 
-    @asynccontextmanager
-    async def channel(self, conversation_id: str) -> AsyncGenerator[Channel]:
-        """Hold a conversation's channel for the length of the block.
+    def channel(self, conversation_id: str) -> "HeldChannel":
+        """Hold a conversation's channel for the length of a block: `async with log.channel(id) as channel`.
 
-        Raises:
-            StoreError: the journal cannot be read.
+        Entering raises StoreError as `join`.
         """
-        channel = await self.join(conversation_id)
-        try:
-            yield channel
-        finally:
-            self.leave(channel)
+        return HeldChannel(self, conversation_id)
 
     async def _open(self, conversation_id: str) -> Channel:
         position = await self.journal.position(conversation_id)
+        # A turn may have begun meanwhile.
+        return self._channels.get(conversation_id) or self._made(conversation_id, position)
+
+    def _made(self, conversation_id: str, position: EventId) -> Channel:
         channel = Channel(
             conversation_id, position, self.journal, wake=self._wake, patience=self._limits.patience
         )
@@ -270,10 +275,9 @@ class Log:
         return True
 
     def _publish(self, channel: Channel, count: int) -> None:
-        loop = asyncio.get_running_loop()
         for turn in channel.publish(count):
             self._keep(turn)
-            loop.call_later(self._limits.lag, channel.drop_tail, turn.last)
+            asyncio.get_running_loop().call_later(self._limits.lag, channel.drop_tail, turn.last)
         if channel.written == channel.appended:
             del self._waiting[channel]
             self._drop_idle(channel)
@@ -337,6 +341,23 @@ class Log:
                 return
 
 
+class HeldChannel:
+    """Joins a channel, and leaves it. Readers keep one for hours, and a generator for it is half a KiB."""
+
+    __slots__ = ("_channel", "_conversation_id", "_log")
+
+    def __init__(self, log: Log, conversation_id: str) -> None:
+        self._log = log
+        self._conversation_id = conversation_id
+
+    async def __aenter__(self) -> Channel:
+        self._channel = await self._log.join(self._conversation_id)
+        return self._channel
+
+    async def __aexit__(self, *error: object) -> None:
+        self._log.leave(self._channel)
+
+
 def _is_written(entry: Entry, written: Written) -> bool:
     """Whether an entry that is kept is this one; by its JSON, which may have made a list of a tuple."""
-    return Written.of(written.conversation_id, entry.id.number, entry.turn_id, entry.event) == written
+    return Written.of(written.conversation_id, entry.place.number, entry.turn_id, entry.data) == written

@@ -108,7 +108,8 @@ def decode(data: bytes) -> Chunk:
 
 def usage_of(chunk: Chunk) -> TokenUsage | None:
     """The usage that a chunk reports; an unreadable report counts as none."""
-    if not (chunk.usage or chunk.x_groq):
+    # Most servers send `null` with every token.
+    if len(chunk.usage) <= len(b"null") and not chunk.x_groq:
         return None
     return _usage(chunk.usage) or _usage(groq_of(chunk).usage)
 
@@ -148,6 +149,10 @@ def reasoning_of(piece: MessagePiece) -> str:
 
     OpenRouter and others send the same piece in two or three fields, so the first that has any counts.
     """
+    if isinstance(piece.content, str) and not (
+        piece.reasoning_content or piece.reasoning or piece.reasoning_details
+    ):
+        return ""
     for value in (piece.reasoning_content, piece.reasoning):
         if value and isinstance(value, str):
             return value

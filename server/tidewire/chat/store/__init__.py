@@ -13,13 +13,14 @@ from .errors import (
     StoreError,
 )
 from .events import Events
-from .messages import Messages
+from .messages import Begun, Messages
 from .pages import Page
 from .store import Store, upgrade_database
 from .tool_runs import ToolRuns
 
 __all__ = [
     "BadCursorError",
+    "Begun",
     "ConversationBusyError",
     "ConversationGoneError",
     "Conversations",

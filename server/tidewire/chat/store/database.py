@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from .appender import CAN_APPEND, Appender
 from .errors import NullCharacterError, StoreError
 from .servers import FileServers, NoOthers, PostgreSQLServers, Servers
-from .url import is_sqlite, sqlite_file
+from .url import is_sqlite, patience, sqlite_file
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -47,10 +47,18 @@ PRAGMAS: Final = (
     # FULL syncs at every commit, so what a person saw as saved also survives a power cut. NORMAL would
     # not, and a turn commits only a few times (measured: 0.4 ms against 0.02 ms per transaction).
     "PRAGMA synchronous=FULL",
-    # KiB of each connection's own page cache. By default it is 2,000, which six connections fill only
-    # after thousands of turns, for what the system's cache holds anyway.
-    "PRAGMA cache_size=-256",
+    # Pages: 32 MiB of log are copied into the database at a time. By default it is an eighth of that, and a
+    # page that is written on again and again is copied as often.
+    "PRAGMA wal_autocheckpoint=8000",
 )
+
+CACHE: Final = 256
+"""KiB of a connection's own page cache. By default it is 2,000, which six connections fill only after
+thousands of turns, for what the system's cache holds anyway."""
+
+APPENDER_CACHE: Final = 4096
+"""The same for the one that appends: the pages at which a thousand conversations are written on. To read
+these again for each group is a fifth of what an entry costs. A commit of another connection empties it."""
 
 
 class Transactions(Protocol):
@@ -144,7 +152,12 @@ class Database:
             # One more counts the servers.
             size = POSTGRESQL_CONNECTIONS + 1
             engine = create_async_engine(
-                url, pool_size=size, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+                url,
+                pool_size=size,
+                max_overflow=0,
+                pool_pre_ping=True,
+                hide_parameters=True,
+                connect_args=patience(url),
             )
             transactions = PostgreSQLTransactions(engine)
             return cls(transactions, PostgreSQLServers(engine), readers=gate, writers=gate)
@@ -257,7 +270,8 @@ def log_unheard_failure(task: asyncio.Task[T]) -> None:
 async def connect_appender(url: URL) -> aiosqlite.Connection:
     """Make a connection apart from the engine's."""
     # A statement for each number of rows: the 128 that are kept by default would take 20 MiB in time.
-    return await aiosqlite.Connection(partial(connect_sqlite, url, cached_statements=4), iter_chunk_size=64)
+    connect = partial(connect_sqlite, url, cache=APPENDER_CACHE, cached_statements=4)
+    return await aiosqlite.Connection(connect, iter_chunk_size=64)
 
 
 def sqlite_engine(url: URL, *, pool_size: int) -> Engine:
@@ -280,8 +294,11 @@ def begin(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
-def connect_sqlite(url: URL, **options: Any) -> sqlite3.Connection:
+def connect_sqlite(url: URL, *, cache: int = CACHE, **options: Any) -> sqlite3.Connection:
     """Open a connection, and set it up; it may be used by one thread after the other.
+
+    Args:
+        cache: KiB of its page cache.
 
     Raises:
         sqlite3.Error: it cannot be opened.
@@ -293,7 +310,7 @@ def connect_sqlite(url: URL, **options: Any) -> sqlite3.Connection:
     connection: sqlite3.Connection = sqlite3.connect(name, **settings)
     try:
         switch_to_wal(connection)
-        for pragma in PRAGMAS:
+        for pragma in (*PRAGMAS, f"PRAGMA cache_size=-{cache}"):
             connection.execute(pragma)
         # SQLite's own lower() knows only ASCII; search must find "Über" by "über" on both databases.
         connection.create_function("lower", 1, lower, deterministic=True)

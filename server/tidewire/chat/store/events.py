@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Integer, bindparam, case, delete, func, select, update
 
 from ..events import MessageEvent
 from ..log.entry import Entry, EventId
@@ -17,10 +17,40 @@ EPOCH_LENGTH: Final = 8
 MAX_VARIABLES: Final = 500
 """Of one statement; older builds of SQLite take 999."""
 
-# A sum of comparisons is a number in SQLite only.
-_ENDS: Final = func.sum(case((events.c.type == "complete", 1), else_=0))
-
 _decode: Final = msgspec.json.Decoder(MessageEvent).decode
+
+# Statements are made once: to make one takes three times as long as to run it.
+_OF: Final = events.c.conversation_id == bindparam("of")
+_NEWEST: Final = select(func.max(events.c.number)).where(_OF)
+_TRIMMED: Final = select(conversations.c.last_event).where(conversations.c.id == bindparam("of"))
+_ROW: Final = select(events.c.number, events.c.turn_id, events.c.payload)
+_TURN: Final = _ROW.where(_OF, events.c.turn_id == bindparam("turn")).order_by(events.c.number)
+_FIRST: Final = select(func.min(events.c.number)).where(_OF, events.c.turn_id == bindparam("turn"))
+_DELETE: Final = delete(events).where(_OF)
+_DELETE_UP_TO: Final = delete(events).where(_OF, events.c.number <= bindparam("upto"))
+_NOTE_TRIMMED: Final = (
+    update(conversations)
+    .where(conversations.c.id == bindparam("of"), conversations.c.last_event < bindparam("upto"))
+    .values(last_event=bindparam("upto"))
+)
+
+
+def _page() -> Any:
+    """So many entries after a number, up to a size."""
+    first = (
+        _ROW.where(_OF, events.c.number > bindparam("after"))
+        .order_by(events.c.number)
+        .limit(bindparam("limit", type_=Integer))
+        .subquery()
+    )
+    size = func.length(first.c.payload)
+    before = (func.sum(size).over(order_by=first.c.number) - size).label("before")
+    sized = select(first, before).subquery()
+    fits = sized.c.before < bindparam("size")
+    return select(sized.c.number, sized.c.turn_id, sized.c.payload).where(fits).order_by(sized.c.number)
+
+
+_PAGE: Final = _page()
 
 
 class Events:
@@ -37,7 +67,7 @@ class Events:
 
     async def position(self, conversation_id: str) -> EventId:
         """See `Journal`; number 0 also for a conversation that is gone."""
-        return EventId(_epoch(conversation_id), await self._database.read(newest_number, conversation_id))
+        return await self._database.read(newest_id, conversation_id)
 
     async def write(self, entries: Sequence[Written]) -> None:
         """See `Journal`."""
@@ -89,21 +119,18 @@ def _epoch(conversation_id: str) -> str:
 def _entries(conversation_id: str, rows: Iterable[Any]) -> list[Entry]:
     epoch = _epoch(conversation_id)
     return [
-        Entry(EventId(epoch, row.number), row.turn_id, _decode(row.payload), len(row.payload)) for row in rows
+        Entry.at(EventId(epoch, number), turn_id, _decode(payload), len(payload))
+        for number, turn_id, payload in rows
     ]
 
 
-def _of(conversation_id: str) -> Any:
-    return events.c.conversation_id == conversation_id
-
-
-def newest_number(connection: Connection, conversation_id: str) -> int:
-    """The number of a conversation's newest event, whether still kept or not; 0 before there is one."""
-    newest: int | None = connection.scalar(select(func.max(events.c.number)).where(_of(conversation_id)))
-    if newest is not None:
-        return newest
-    trimmed = select(conversations.c.last_event).where(conversations.c.id == conversation_id)
-    return connection.scalar(trimmed) or 0
+def newest_id(connection: Connection, conversation_id: str) -> EventId:
+    """The id of a conversation's newest event, whether still kept or not; number 0 before there is one."""
+    newest: int | None = connection.scalar(_NEWEST, {"of": conversation_id})
+    if newest is None:
+        trimmed: int | None = connection.scalar(_TRIMMED, {"of": conversation_id})
+        newest = trimmed or 0
+    return EventId(_epoch(conversation_id), newest)
 
 
 def _positions(connection: Connection, conversation_ids: Sequence[str]) -> dict[str, int]:
@@ -120,32 +147,21 @@ def _positions(connection: Connection, conversation_ids: Sequence[str]) -> dict[
 def _read(
     connection: Connection, conversation_id: str, after: int, limit: int, max_size: int
 ) -> Sequence[Any]:
-    first = (
-        select(events.c.number, events.c.turn_id, events.c.payload)
-        .where(_of(conversation_id), events.c.number > after)
-        .order_by(events.c.number)
-        .limit(limit)
-        .subquery()
-    )
-    size = func.length(first.c.payload)
-    before = (func.sum(size).over(order_by=first.c.number) - size).label("before")
-    sized = select(first, before).subquery()
-    return connection.execute(
-        select(sized).where(sized.c.before < max(max_size, 1)).order_by(sized.c.number)
-    ).all()
+    values = {"of": conversation_id, "after": after, "limit": limit, "size": max(max_size, 1)}
+    return connection.execute(_PAGE, values).all()
 
 
 def _turn(connection: Connection, conversation_id: str, turn_id: str) -> Sequence[Any]:
-    query = select(events.c.number, events.c.turn_id, events.c.payload).where(
-        _of(conversation_id), events.c.turn_id == turn_id
-    )
-    return connection.execute(query.order_by(events.c.number)).all()
+    return connection.execute(_TURN, {"of": conversation_id, "turn": turn_id}).all()
 
 
 def _first(connection: Connection, conversation_id: str, turn_id: str) -> int | None:
-    query = select(func.min(events.c.number)).where(_of(conversation_id), events.c.turn_id == turn_id)
-    first: int | None = connection.scalar(query)
+    first: int | None = connection.scalar(_FIRST, {"of": conversation_id, "turn": turn_id})
     return first
+
+
+# A sum of comparisons is a number in SQLite only.
+_ENDS: Final = func.sum(case((events.c.type == "complete", 1), else_=0))
 
 
 def _kept(connection: Connection) -> list[Kept]:
@@ -169,22 +185,12 @@ def _trim(connection: Connection, turns: Sequence[Kept]) -> None:
     # Of each conversation the newest one says it all.
     last = {turn.conversation_id: turn.last for turn in sorted(turns, key=lambda turn: turn.last)}
     rows = [{"of": conversation_id, "upto": number} for conversation_id, number in last.items()]
-    connection.execute(
-        delete(events).where(
-            events.c.conversation_id == bindparam("of"), events.c.number <= bindparam("upto")
-        ),
-        rows,
-    )
-    connection.execute(
-        update(conversations)
-        .where(conversations.c.id == bindparam("of"), conversations.c.last_event < bindparam("upto"))
-        .values(last_event=bindparam("upto")),
-        rows,
-    )
+    connection.execute(_DELETE_UP_TO, rows)
+    connection.execute(_NOTE_TRIMMED, rows)
 
 
 def _delete(connection: Connection, conversation_id: str) -> None:
-    connection.execute(delete(events).where(_of(conversation_id)))
+    connection.execute(_DELETE, {"of": conversation_id})
 
 
 def _delete_orphans(connection: Connection) -> None:

@@ -3,11 +3,24 @@
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import accumulate
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    RowMapping,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
+from ..log.entry import EventId
 from ..models import Message, TextPart
 from .database import Database
 from .errors import (
@@ -16,7 +29,7 @@ from .errors import (
     DuplicateClientMessageError,
     MessageGoneError,
 )
-from .events import newest_number
+from .events import newest_id
 from .pages import Page, decode_cursor, encode_cursor
 from .sent_ids import enter, move, turn_sent_as
 from .tables import conversations, events, messages
@@ -27,6 +40,43 @@ CURSOR: Final = msgspec.json.Decoder(Seq)
 
 SAVED: Final = ("status", "content", "parts", "finish_reason", "usage", "error")
 """What changes of a message while its turn runs."""
+
+# Statements are made once: to make one takes three times as long as to run it.
+_OF: Final = messages.c.conversation_id == bindparam("of")
+_NEWEST: Final = (
+    select(messages).where(_OF).order_by(messages.c.seq.desc()).limit(bindparam("limit", type_=Integer))
+)
+_BEFORE: Final = _NEWEST.where(messages.c.seq < bindparam("before"))
+_TURN: Final = select(messages).where(messages.c.turn_id == bindparam("turn")).order_by(messages.c.seq)
+_SIZES: Final = _NEWEST.with_only_columns(func.length(messages.c.parts))
+_INSERT: Final = insert(messages)
+_SAVE: Final = (
+    update(messages)
+    .where(messages.c.id == bindparam("message"))
+    .values({name: bindparam(f"new_{name}") for name in SAVED})
+)
+_CONVERSATION: Final = update(conversations).where(conversations.c.id == bindparam("of"))
+_TOUCH: Final = _CONVERSATION.values(updated_at=bindparam("now"))
+_TITLE: Final = _CONVERSATION.where(conversations.c.title.is_(None)).values(title=bindparam("new_title"))
+_STREAMING: Final = (
+    select(messages.c.turn_id).where(_OF, messages.c.status == "streaming").limit(literal_column("1"))
+)
+_LAST_EVENT: Final = (
+    select(events.c.turn_id, events.c.type)
+    .where(events.c.conversation_id == bindparam("of"))
+    .order_by(events.c.number.desc())
+    .limit(literal_column("1"))
+)
+
+
+class Begun(NamedTuple):
+    """A turn that has just been stored."""
+
+    user: Message
+    position: EventId
+    """The conversation's newest event."""
+    is_titled: bool = False
+    """Whether its conversation got its title by it."""
 
 
 class Messages:
@@ -40,22 +90,21 @@ class Messages:
         self._database = database
         self._clock = clock
 
-    async def begin_turn(self, user: Message, answer: Message) -> int:
+    async def begin_turn(self, user: Message, answer: Message, title: str | None = None) -> Begun:
         """Store a question and the answer that is about to be written, both or none.
 
-        Gives the number of the conversation's newest event.
+        Args:
+            title: what the conversation is called from now on, unless it has a title.
 
         Raises:
             ConversationGoneError: there is no such conversation.
             ConversationBusyError: a turn is under way in it, or its last one has not said `complete`.
             DuplicateClientMessageError: the question's `client_message_id` was used in it before.
         """
-        return await self._database.write(_begin_turn, user, answer, self._clock())
+        return await self._database.write(_begin_turn, user, answer, title, self._clock())
 
-    async def begin_again(self, message_id: str, text: str | None, answer: Message) -> tuple[Message, int]:
+    async def begin_again(self, message_id: str, text: str | None, answer: Message) -> Begun:
         """Store an answer that is about to be written instead of an earlier one.
-
-        Gives the question, and the number of the conversation's newest event.
 
         Args:
             message_id: the question's, or its earlier answer's. All that came after the question is deleted.
@@ -82,8 +131,7 @@ class Messages:
 
     async def turn(self, turn_id: str) -> list[Message]:
         """The messages of one turn, oldest first; empty if there is none."""
-        query = select(messages).where(messages.c.turn_id == turn_id).order_by(messages.c.seq)
-        return [message for _, message in await self._database.read(_all, query)]
+        return [message for _, message in await self._database.read(_all, _TURN, {"turn": turn_id})]
 
     async def page(self, conversation_id: str, *, limit: int, cursor: str | None = None) -> Page[Message]:
         """The newest `limit` messages, or those before `cursor`; oldest first within the page.
@@ -92,7 +140,11 @@ class Messages:
             BadCursorError: `cursor` is not a `next_cursor` of this method.
         """
         before = None if cursor is None else decode_cursor(cursor, CURSOR)
-        found = await self._database.read(_all, _newest(conversation_id, limit + 1, before))
+        values = {"of": conversation_id, "limit": limit + 1}
+        if before is None:
+            found = await self._database.read(_all, _NEWEST, values)
+        else:
+            found = await self._database.read(_all, _BEFORE, {**values, "before": before})
         found.reverse()
         if len(found) <= limit:
             return Page(items=[message for _, message in found])
@@ -105,7 +157,7 @@ class Messages:
 
     async def history(self, conversation_id: str, *, limit: int) -> list[Message]:
         """The newest `limit` messages, oldest first, whatever their status."""
-        found = await self._database.read(_all, _newest(conversation_id, limit, None))
+        found = await self._database.read(_all, _NEWEST, {"of": conversation_id, "limit": limit})
         return [message for _, message in reversed(found)]
 
     async def turn_under_way(self, conversation_id: str) -> str | None:
@@ -117,20 +169,8 @@ class Messages:
         return await self._database.read(_streaming_turns)
 
 
-def _newest(conversation_id: str, limit: int, before: int | None) -> Select[Any]:
-    query = select(messages).where(messages.c.conversation_id == conversation_id)
-    if before is not None:
-        query = query.where(messages.c.seq < before)
-    return query.order_by(messages.c.seq.desc()).limit(limit)
-
-
 def _fitting(connection: Connection, conversation_id: str, limit: int, max_size: int) -> int:
-    newest = (
-        select(func.length(messages.c.parts))
-        .where(messages.c.conversation_id == conversation_id)
-        .order_by(messages.c.seq.desc())
-    )
-    sizes: Iterable[int] = connection.scalars(newest.limit(limit))
+    sizes: Iterable[int] = connection.scalars(_SIZES, {"of": conversation_id, "limit": limit})
     return max(1, sum(size <= max_size for size in accumulate(sizes)))
 
 
@@ -139,25 +179,31 @@ def _message(row: RowMapping) -> tuple[int, Message]:
     return fields.pop("seq"), Message(**fields)
 
 
-def _all(connection: Connection, query: Select[Any]) -> list[tuple[int, Message]]:
-    return [_message(row) for row in connection.execute(query).mappings()]
+def _all(connection: Connection, query: Select[Any], values: dict[str, Any]) -> list[tuple[int, Message]]:
+    return [_message(row) for row in connection.execute(query, values).mappings()]
 
 
 def _touch(connection: Connection, conversation_id: str, now: datetime) -> bool:
-    change = update(conversations).where(conversations.c.id == conversation_id).values(updated_at=now)
-    return connection.execute(change).rowcount > 0
+    return connection.execute(_TOUCH, {"of": conversation_id, "now": now}).rowcount > 0
 
 
-def _begin_turn(connection: Connection, user: Message, answer: Message, now: datetime) -> int:
-    _lock(connection, user.conversation_id, user.client_message_id, now)
-    connection.execute(insert(messages), [msgspec.structs.asdict(message) for message in (user, answer)])
-    enter(connection, user.conversation_id, user.client_message_id, user.turn_id)
-    return newest_number(connection, user.conversation_id)
+def _begin_turn(
+    connection: Connection, user: Message, answer: Message, title: str | None, now: datetime
+) -> Begun:
+    conversation_id = user.conversation_id
+    _lock(connection, conversation_id, user.client_message_id, now)
+    connection.execute(_INSERT, [msgspec.structs.asdict(message) for message in (user, answer)])
+    enter(connection, conversation_id, user.client_message_id, user.turn_id)
+    is_titled = (
+        title is not None
+        and connection.execute(_TITLE, {"of": conversation_id, "new_title": title}).rowcount > 0
+    )
+    return Begun(user, newest_id(connection, conversation_id), is_titled)
 
 
 def _begin_again(
     connection: Connection, message_id: str, text: str | None, answer: Message, now: datetime
-) -> tuple[Message, int]:
+) -> Begun:
     _lock(connection, answer.conversation_id, answer.client_message_id, now)
     seq, question = _question(connection, answer.conversation_id, message_id)
     changes: dict[str, Any] = {"turn_id": answer.turn_id}
@@ -166,11 +212,11 @@ def _begin_again(
     of_conversation = messages.c.conversation_id == answer.conversation_id
     connection.execute(delete(messages).where(of_conversation, messages.c.seq > seq))
     connection.execute(update(messages).where(messages.c.seq == seq).values(changes))
-    connection.execute(insert(messages), [msgspec.structs.asdict(answer)])
+    connection.execute(_INSERT, [msgspec.structs.asdict(answer)])
     move(connection, answer.conversation_id, question.client_message_id, answer.turn_id)
     enter(connection, answer.conversation_id, answer.client_message_id, answer.turn_id)
     question = msgspec.structs.replace(question, **changes)
-    return question, newest_number(connection, answer.conversation_id)
+    return Begun(question, newest_id(connection, answer.conversation_id))
 
 
 def _question(connection: Connection, conversation_id: str, message_id: str) -> tuple[int, Message]:
@@ -198,20 +244,15 @@ def _lock(connection: Connection, conversation_id: str, sent_as: str | None, now
 def turn_under_way(connection: Connection, conversation_id: str) -> str | None:
     """See `Messages.turn_under_way`."""
     # Two servers must never write into one log: not even the last event that is still on its way.
-    streaming = select(messages.c.turn_id).where(
-        messages.c.conversation_id == conversation_id, messages.c.status == "streaming"
-    )
-    if found := connection.scalar(streaming.limit(1)):
+    if found := connection.scalar(_STREAMING, {"of": conversation_id}):
         return str(found)
-    newest = select(events.c.turn_id, events.c.type).where(events.c.conversation_id == conversation_id)
-    last = connection.execute(newest.order_by(events.c.number.desc()).limit(1)).first()
+    last = connection.execute(_LAST_EVENT, {"of": conversation_id}).first()
     return None if last is None or last.type == "complete" else str(last.turn_id)
 
 
 def _save(connection: Connection, message: Message, now: datetime) -> bool:
-    values = {name: getattr(message, name) for name in SAVED}
-    change = update(messages).where(messages.c.id == message.id).values(values)
-    if connection.execute(change).rowcount == 0:
+    values = {f"new_{name}": getattr(message, name) for name in SAVED}
+    if connection.execute(_SAVE, {"message": message.id, **values}).rowcount == 0:
         return False
     return _touch(connection, message.conversation_id, now)
 

@@ -1,16 +1,24 @@
 """What clients have sent, by their own ids: kept also when the message, or its answer, is gone."""
 
-from typing import Any
+from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from .tables import sent_ids
+
+# Made once: to make a statement takes three times as long as to run it.
+_KEY: Final = (
+    sent_ids.c.conversation_id == bindparam("of"),
+    sent_ids.c.client_message_id == bindparam("sent_as"),
+)
+_FIND: Final = select(sent_ids.c.turn_id).where(*_KEY)
+_ENTER: Final = insert(sent_ids)
+_MOVE: Final = update(sent_ids).where(*_KEY).values(turn_id=bindparam("turn"))
 
 
 def turn_sent_as(connection: Connection, conversation_id: str, client_message_id: str) -> str | None:
     """The turn that answers what a client sent under an id; None if it sent nothing."""
-    query = select(sent_ids.c.turn_id).where(*_key(conversation_id, client_message_id))
-    turn_id: str | None = connection.scalar(query)
+    turn_id: str | None = connection.scalar(_FIND, {"of": conversation_id, "sent_as": client_message_id})
     return turn_id
 
 
@@ -22,15 +30,11 @@ def enter(connection: Connection, conversation_id: str, client_message_id: str |
             "client_message_id": client_message_id,
             "turn_id": turn_id,
         }
-        connection.execute(insert(sent_ids).values(row))
+        connection.execute(_ENTER, row)
 
 
 def move(connection: Connection, conversation_id: str, client_message_id: str | None, turn_id: str) -> None:
     """Write down that another turn answers what was sent under an id."""
     if client_message_id is not None:
-        change = update(sent_ids).where(*_key(conversation_id, client_message_id))
-        connection.execute(change.values(turn_id=turn_id))
-
-
-def _key(conversation_id: str, client_message_id: str) -> tuple[Any, ...]:
-    return sent_ids.c.conversation_id == conversation_id, sent_ids.c.client_message_id == client_message_id
+        values = {"of": conversation_id, "sent_as": client_message_id, "turn": turn_id}
+        connection.execute(_MOVE, values)

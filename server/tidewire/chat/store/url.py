@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -19,6 +19,12 @@ DRIVERS: Final[dict[str, tuple[str, ...]]] = {
     "postgresql": POSTGRESQL_DRIVERS,
     "postgres": POSTGRESQL_DRIVERS,
 }
+
+CONNECT_SECONDS: Final = 10
+"""That a PostgreSQL server may take to accept a connection."""
+
+SILENT_SECONDS: Final = 30
+"""That its host may say nothing at all."""
 
 INSTALL: Final = {
     "aiosqlite": "needs the package aiosqlite: pip install aiosqlite",
@@ -51,6 +57,26 @@ def parse_database_url(text: str) -> URL:
     if installed is None:
         raise DatabaseUrlError(INSTALL[candidates[0]])
     return url.set(drivername=f"{'sqlite' if backend == 'sqlite' else 'postgresql'}+{installed}")
+
+
+def patience(url: URL) -> dict[str, Any]:
+    """How long a driver waits for a PostgreSQL server that has become silent; the URL's own words come first.
+
+    Without it a server that is cut off is waited for as long as the operating system likes: a quarter of an
+    hour where something was sent, two hours where an answer is due.
+    """
+    if url.drivername == "postgresql+asyncpg":
+        options: dict[str, Any] = {"timeout": CONNECT_SECONDS, "command_timeout": SILENT_SECONDS}
+    else:
+        # As libpq has them, which looks at the connection and not at how long a statement takes.
+        options = {
+            "connect_timeout": CONNECT_SECONDS,
+            "keepalives_idle": SILENT_SECONDS // 2,
+            "keepalives_interval": SILENT_SECONDS // 6,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 1000 * SILENT_SECONDS,
+        }
+    return {name: value for name, value in options.items() if name not in url.query}
 
 
 def is_sqlite(url: URL) -> bool:

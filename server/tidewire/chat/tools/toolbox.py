@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ..providers.base import ToolRequest, ToolSpec
+from ..sendable import sendable
 from ..unicode import repaired
 from .context import ToolContext
 from .errors import ToolDefinitionError, ToolError
@@ -26,9 +27,9 @@ class ToolResult(msgspec.Struct, frozen=True):
     """What came of one tool call."""
 
     args: Any
-    """The arguments as JSON, or the model's own text where that was not JSON."""
+    """The arguments as JSON, or as text where that was not JSON, or is not sendable."""
     result: Any
-    """What JSON can say: the tool's answer, or a sentence for the model if `is_error`."""
+    """What JSON can say: the tool's answer (as text if not sendable), or, if `is_error`, a sentence."""
     is_error: bool
     duration_ms: int
 
@@ -85,7 +86,8 @@ class Toolbox:
         started = time.perf_counter()
         args, problem = _read_json(request.arguments)
         result, is_error = await self._outcome(request.name, args, problem, context, offered)
-        return ToolResult(args, result, is_error, int((time.perf_counter() - started) * 1000))
+        duration = int((time.perf_counter() - started) * 1000)
+        return ToolResult(sendable(args), sendable(result), is_error, duration)
 
     async def _outcome(
         self, name: str, args: Any, problem: str | None, context: ToolContext, offered: Collection[str] | None

@@ -65,7 +65,7 @@ class MemoryJournal:
         for each in entries:
             assert each.number == self.newest[each.conversation_id] + 1
             place = EventId(EPOCH, each.number)
-            entry = Entry(place, each.turn_id, decode(each.payload), len(each.payload))
+            entry = Entry.at(place, each.turn_id, decode(each.payload), len(each.payload))
             self.entries[each.conversation_id].append(entry)
             self.newest[each.conversation_id] = each.number
 
@@ -75,7 +75,7 @@ class MemoryJournal:
         found: list[Entry] = []
         size = 0
         for entry in self.entries[conversation_id]:
-            if entry.id.number <= after:
+            if entry.place.number <= after:
                 continue
             if len(found) == limit or (found and size >= max_size):
                 break
@@ -103,15 +103,15 @@ class MemoryJournal:
             size = 0
             for entry in entries:
                 size += entry.size
-                if isinstance(entry.event, Complete):
-                    found.append(Kept(conversation_id, entry.id.number, size))
+                if isinstance(entry.data, Complete):
+                    found.append(Kept(conversation_id, entry.place.number, size))
                     size = 0
         return found
 
     async def trim(self, turns: Sequence[Kept]) -> None:
         self._fail_if_told()
         for turn in turns:
-            kept = [each for each in self.entries[turn.conversation_id] if each.id.number > turn.last]
+            kept = [each for each in self.entries[turn.conversation_id] if each.place.number > turn.last]
             self.entries[turn.conversation_id] = kept
 
 
@@ -139,9 +139,9 @@ async def turn_of_the_loop(count: int = 1) -> None:
         await asyncio.sleep(0)
 
 
-async def lists_of(channel: Channel, after: int) -> AsyncGenerator[list[Entry]]:
+async def lists_of(channel: Channel, after: int) -> AsyncGenerator[Sequence[Entry]]:
     """What a reader gets that asks again and again."""
     while True:
         entries = await channel.read(after)
         yield entries
-        after = entries[-1].id.number
+        after = entries[-1].place.number

@@ -1,8 +1,9 @@
 """One conversation's entries: visible once they are written, followed from anywhere."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from math import inf
 from typing import TypeVar
 
@@ -61,7 +62,7 @@ async def read(channel: Channel, after: int, up_to: int) -> list[Entry]:
         async for entries in lists:
             assert entries
             found += entries
-            if found[-1].id.number >= up_to:
+            if found[-1].place.number >= up_to:
                 return found
     raise AssertionError
 
@@ -72,8 +73,8 @@ async def started(reading: asyncio.Task[T]) -> asyncio.Task[T]:
     return reading
 
 
-def numbers(entries: list[Entry]) -> list[int]:
-    return [entry.id.number for entry in entries]
+def numbers(entries: Sequence[Entry]) -> list[int]:
+    return [entry.place.number for entry in entries]
 
 
 # ---------- writing
@@ -228,7 +229,7 @@ async def test_a_reader_gets_what_is_there_and_what_comes(hand: Hand) -> None:
     add(hand.channel, "c", "d")
     hand.write()
     found = await reading
-    assert [entry.event for entry in found] == [word("b"), word("c"), word("d")]
+    assert [entry.data for entry in found] == [word("b"), word("c"), word("d")]
     assert {entry.turn_id for entry in found} == {"turn"}
 
 
@@ -347,7 +348,7 @@ async def test_what_another_server_wrote_is_read_from_the_journal(hand: Hand) ->
     reading = await started(asyncio.create_task(read(hand.channel, 0, 2)))
     hand.journal.keep([Written.of("c", number, "turn", word("a")) for number in (1, 2)])
     hand.channel.others_wrote(2)
-    assert [entry.event for entry in await reading] == [TextDelta(content="a")] * 2
+    assert [entry.data for entry in await reading] == [TextDelta(content="a")] * 2
     hand.channel.others_wrote(1)
     assert hand.channel.written == 2
     assert add(hand.channel, "b") == [EventId(EPOCH, 3)]
@@ -418,7 +419,7 @@ async def test_many_entries_are_handed_over_as_few(hand: Hand) -> None:
     add(hand.channel, *"x" * (LAG + 1))
     hand.write()
     [entry] = follower.taken
-    assert (entry.id.number, entry.event) == (LAG + 1, word("x" * (LAG + 1)))
+    assert (entry.place.number, entry.data) == (LAG + 1, word("x" * (LAG + 1)))
 
 
 @pytest.mark.parametrize(
@@ -446,3 +447,31 @@ async def test_after_a_failure_it_can_be_followed_again(hand: Hand) -> None:
     hand.channel.fail(UNAVAILABLE)
     hand.write()
     assert hand.channel.follow(Follower(), 1)
+
+
+async def test_readers_that_are_gone_leave_nothing_behind(hand: Hand) -> None:
+    async def read_and_go() -> None:
+        reading = await started(asyncio.create_task(hand.channel.read(0)))
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+
+    def futures() -> int:
+        gc.collect()
+        return sum(isinstance(each, asyncio.Future) for each in gc.get_objects())
+
+    await read_and_go()
+    before = futures()
+    for _ in range(10):
+        await read_and_go()
+    assert futures() <= before
+
+
+async def test_a_reader_that_goes_as_it_is_woken_takes_nothing_from_another(hand: Hand) -> None:
+    one, other = [await started(asyncio.create_task(hand.channel.read(0))) for _ in range(2)]
+    one.cancel()
+    add(hand.channel, "a")
+    hand.write()
+    assert numbers(await other) == [1]
+    with pytest.raises(asyncio.CancelledError):
+        await one

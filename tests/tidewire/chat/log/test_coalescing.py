@@ -14,7 +14,7 @@ EPOCH = "0a1b2c3d"
 
 
 def in_log(events: Sequence[MessageEvent], turn_id: str = "turn") -> list[Entry]:
-    return [Entry(EventId(EPOCH, number), turn_id, event, 50) for number, event in enumerate(events, 1)]
+    return [Entry.at(EventId(EPOCH, number), turn_id, event, 50) for number, event in enumerate(events, 1)]
 
 
 def test_a_reader_that_hardly_lags_gets_entries_as_they_are() -> None:
@@ -25,15 +25,15 @@ def test_a_reader_that_hardly_lags_gets_entries_as_they_are() -> None:
 def test_neighbours_of_one_text_become_one_piece_with_the_last_ones_id() -> None:
     entries = in_log([TextDelta(content=f"{number} ") for number in range(LAG + 1)])
     [joined] = coalesced(entries)
-    assert joined.id == entries[-1].id
-    assert joined.event == TextDelta(content="".join(f"{number} " for number in range(LAG + 1)))
+    assert joined.place == entries[-1].place
+    assert joined.data == TextDelta(content="".join(f"{number} " for number in range(LAG + 1)))
     assert joined.size == 50 * (LAG + 1)
 
 
 def test_pieces_of_different_turns_and_calls_stay_apart() -> None:
     one, two = (ToolCallDelta(tool_call_id=name, args_delta="x") for name in "12")
     entries = in_log([one] * LAG + [two])
-    assert [entry.id.number for entry in coalesced(entries)] == [LAG, LAG + 1]
+    assert [entry.place.number for entry in coalesced(entries)] == [LAG, LAG + 1]
     entries = [
         *in_log([TextDelta(content="a")] * LAG, "turn"),
         *in_log([TextDelta(content="b")] * LAG, "next"),
@@ -46,7 +46,7 @@ def test_a_coalesced_event_is_bounded_however_far_a_reader_lags() -> None:
     found = list(coalesced(entries))
     assert max(entry.size for entry in found) <= MAX_COALESCED + 50
     assert len(found) == -(-5000 * 50 // (MAX_COALESCED + 50))
-    assert found[-1].id == entries[-1].id
+    assert found[-1].place == entries[-1].place
 
 
 @given(st.lists(sequences(), min_size=1, max_size=4), st.integers(0, 200))
@@ -55,18 +55,26 @@ def test_what_events_add_up_to_does_not_change(turns: list[list[MessageEvent]], 
     for index, events in enumerate(turns):
         padded = [*([TextDelta(content=".")] * padding), *events]
         entries += [
-            Entry(EventId(EPOCH, len(entries) + number), str(index), event, 50)
+            Entry.at(EventId(EPOCH, len(entries) + number), str(index), event, 50)
             for number, event in enumerate(padded, 1)
         ]
     found = list(coalesced(entries))
-    numbers = [entry.id.number for entry in found]
+    numbers = [entry.place.number for entry in found]
     assert numbers == sorted(set(numbers))
-    assert [entry.id for entry in found[-1:]] == [entry.id for entry in entries[-1:]]
+    assert [entry.place for entry in found[-1:]] == [entry.place for entry in entries[-1:]]
     assert sum(entry.size for entry in found) == sum(entry.size for entry in entries)
     for index in range(len(turns)):
         before, after = (
-            [entry.event for entry in each if entry.turn_id == str(index)] for each in (entries, found)
+            [entry.data for entry in each if entry.turn_id == str(index)] for each in (entries, found)
         )
         assert folded(*after).parts == folded(*before).parts
         results = [event for event in before if isinstance(event, ToolCallComplete)]
         assert [event for event in after if isinstance(event, ToolCallComplete)] == results
+
+
+def test_a_joined_entry_is_encoded_anew() -> None:
+    entries = in_log([TextDelta(content="a")] * (LAG + 1))
+    for entry in entries:
+        entry.was_encoded(b"of one piece", by="transformer")
+    [joined] = coalesced(entries)
+    assert (joined.tail, joined.tail_by) == (b"", None)

@@ -27,6 +27,7 @@ from tidewire.chat.events import ToolCallComplete
 from tidewire.chat.log import (
     Channel,
     Entry,
+    EventId,
     Kept,
     Log,
     LogEndedError,
@@ -78,7 +79,7 @@ async def end(channel: Channel, turn: str = "turn") -> None:
 
 
 def kept(journal: MemoryJournal, conversation_id: str = "c") -> list[int]:
-    return [entry.id.number for entry in journal.entries[conversation_id]]
+    return [entry.place.number for entry in journal.entries[conversation_id]]
 
 
 # ---------- channels
@@ -89,6 +90,27 @@ async def test_all_that_join_a_conversation_at_once_get_the_same_channel(log: Lo
     assert all(other is first for other in others)
     assert await log.join("d") is not first
     assert first.users == 5
+
+
+async def test_who_knows_the_newest_entry_joins_without_asking(
+    log: Log, journal: MemoryJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def position(conversation_id: str) -> EventId:
+        asked.set()
+        await answer.wait()
+        return EventId("epoch", 3)
+
+    monkeypatch.setattr(journal, "position", position)
+    opening = asyncio.create_task(log.join("c"))
+    await asked.wait()
+    channel = log.join_at("c", EventId("epoch", 5))
+    answer.set()
+    assert await opening is channel
+    assert (channel.written, channel.users) == (5, 2)
+    assert log.join_at("c", EventId("epoch", 7)) is channel
+    assert (channel.written, channel.users) == (7, 3)
 
 
 async def test_a_channel_is_let_go_of_when_nobody_holds_it_and_all_is_written(
@@ -285,7 +307,7 @@ async def test_who_waits_in_a_channel_that_is_given_up_is_told_and_the_next_gets
             add(fresh, "b")
             await written(fresh)
             async with aclosing(lists_of(fresh, 0)) as lists:
-                assert [entry.event for entry in await anext(lists)] == [word("theirs"), word("b")]
+                assert [entry.data for entry in await anext(lists)] == [word("theirs"), word("b")]
             # Whoever leaves the old one does not take the new one along.
             held = await log.join("c")
             assert held is fresh
@@ -623,9 +645,9 @@ class Reader:
 
     def _see(self, entry: Entry) -> None:
         # Durable before visible.
-        assert entry.id.number <= self._journal.newest[self._channel.conversation_id]
-        assert entry.event == word(str(entry.id.number)) or entry.event == complete()
-        self.seen.append(entry.id.number)
+        assert entry.place.number <= self._journal.newest[self._channel.conversation_id]
+        assert entry.data == word(str(entry.place.number)) or entry.data == complete()
+        self.seen.append(entry.place.number)
 
     def take(self, entries: Sequence[Entry]) -> bool:
         self._handovers += 1

@@ -29,8 +29,8 @@ async def impatient(tmp_path: Path) -> AsyncIterator[Store]:
 async def kept(store: Store) -> list[int]:
     read = await store.events.read(CONVERSATION, 0, limit=10_000, max_size=1 << 30)
     for entry in read:
-        assert entry.event == TextDelta(content=f"é{entry.id.number}\n")
-    return [entry.id.number for entry in read]
+        assert entry.data == TextDelta(content=f"é{entry.place.number}\n")
+    return [entry.place.number for entry in read]
 
 
 async def test_rows_are_written_in_their_order_however_many(store: Store) -> None:

@@ -51,7 +51,6 @@ async def test_unknown_conversation_is_none(store: Store) -> None:
     assert await store.conversations.get("ann", "nope") is None
     assert await store.conversations.rename("ann", "nope", "x") is None
     assert await store.conversations.delete("ann", "nope") is False
-    assert await store.conversations.set_title_if_absent("nope", "x") is False
 
 
 async def test_conversation_of_another_owner_does_not_exist(store: Store, conversation: Conversation) -> None:
@@ -71,16 +70,6 @@ async def test_rename_moves_a_conversation_to_the_front(store: Store, clock: Clo
     assert renamed is not None
     assert (renamed.title, renamed.updated_at, renamed.created_at) == ("renamed", clock.now, first.created_at)
     assert await all_pages(store, "ann", limit=10) == [[first.id, second.id]]
-
-
-async def test_title_is_set_only_where_there_is_none(store: Store, clock: Clock) -> None:
-    untitled = await store.conversations.create("ann")
-    clock.advance()
-    assert await store.conversations.set_title_if_absent(untitled.id, "found out") is True
-    assert await store.conversations.set_title_if_absent(untitled.id, "another") is False
-    found = await store.conversations.get("ann", untitled.id)
-    assert found is not None
-    assert (found.title, found.updated_at) == ("found out", untitled.updated_at)
 
 
 async def test_delete_takes_the_messages_along(

@@ -31,7 +31,7 @@ async def read(
 
 
 def numbers(found: Sequence[Entry]) -> list[int]:
-    return [entry.id.number for entry in found]
+    return [entry.place.number for entry in found]
 
 
 async def test_events_are_read_back_as_they_were(store: Store, conversation: Conversation) -> None:
@@ -51,8 +51,8 @@ async def test_events_are_read_back_as_they_were(store: Store, conversation: Con
     written = entries(conversation, 1, events)
     await store.events.write(written)
     found = await read(store, conversation, 0)
-    assert [entry.event for entry in found] == events
-    assert [entry.id for entry in found] == [EventId(conversation.id[:8], n) for n in (1, 2, 3, 4)]
+    assert [entry.data for entry in found] == events
+    assert [entry.place for entry in found] == [EventId(conversation.id[:8], n) for n in (1, 2, 3, 4)]
     assert [entry.size for entry in found] == [len(each.payload) for each in written]
     assert {entry.turn_id for entry in found} == {"turn"}
 
@@ -198,9 +198,11 @@ async def test_what_was_written_after_a_deletion_is_swept(store: Store, conversa
     assert await store.events.open_turns() == [(other.id, "turn")]
 
 
-async def test_a_new_turn_is_told_the_newest_number(
+async def test_a_new_turn_is_told_the_newest_event(
     store: Store, conversation: Conversation, new_turn: NewTurn
 ) -> None:
     await store.events.write(entries(conversation, 1, [word("a"), END]))
     await store.events.trim(await store.events.kept())
-    assert await store.messages.begin_turn(*new_turn(conversation.id)) == 2
+    begun = await store.messages.begin_turn(*new_turn(conversation.id))
+    assert begun.position == await store.events.position(conversation.id)
+    assert begun.position.number == 2

@@ -40,11 +40,11 @@ async def test_an_answer_takes_the_place_of_another_and_of_all_after_it(
     text: str | None,
 ) -> None:
     _, answer = new_turn(conversation.id)
-    question, newest = await store.messages.begin_again(said[index].id, text, answer)
+    question, newest, is_titled = await store.messages.begin_again(said[index].id, text, answer)
     expected = msgspec.structs.replace(said[0], turn_id=answer.turn_id)
     if text is not None:
         expected = msgspec.structs.replace(expected, content=text, parts=[TextPart(content=text)])
-    assert (question, newest) == (expected, 0)
+    assert (question, newest.number, is_titled) == (expected, 0, False)
     assert await store.messages.history(conversation.id, limit=10) == [question, answer]
     assert await store.messages.turn(answer.turn_id) == [question, answer]
 
@@ -53,7 +53,7 @@ async def test_the_last_answer_can_be_replaced_alone(
     store: Store, conversation: Conversation, new_turn: NewTurn, said: list[Message]
 ) -> None:
     _, answer = new_turn(conversation.id)
-    question, _ = await store.messages.begin_again(said[3].id, None, answer)
+    question, *_ = await store.messages.begin_again(said[3].id, None, answer)
     assert await store.messages.history(conversation.id, limit=10) == [*said[:2], question, answer]
 
 
@@ -89,7 +89,7 @@ async def test_an_id_is_refused_also_when_what_was_sent_under_it_is_gone(
     await store.messages.begin_again(said[0].id, None, first)
     _, second = new_turn(conversation.id)
     second = msgspec.structs.replace(second, status="ok")
-    question, _ = await store.messages.begin_again(said[0].id, None, second)
+    question, *_ = await store.messages.begin_again(said[0].id, None, second)
     for sent_as in ("one", "two", "again"):
         user, answer = new_turn(conversation.id, client_message_id=sent_as)
         with pytest.raises(DuplicateClientMessageError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import START_SECONDS
 from tests.tidewire.chat.scripted import WAIT_SECONDS
 from tidewire.chat.store import Store, StoreError
 
@@ -81,12 +82,14 @@ async def test_a_killed_server_is_gone_at_once(url: str) -> None:
         sys.executable, "-c", HOLDER, url, stdout=asyncio.subprocess.PIPE
     )
     assert holder.stdout is not None
-    async with asyncio.timeout(WAIT_SECONDS):
-        assert await holder.stdout.readline() == b"True\n"
-    store = await Store.open(url)
-    assert not await is_alone(store)
-    holder.kill()
-    await holder.wait()
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            assert await holder.stdout.readline() == b"True\n"
+        store = await Store.open(url)
+        assert not await is_alone(store)
+    finally:
+        holder.kill()
+        await holder.wait()
     # PostgreSQL has to notice that the connection is gone; a file's lock ends with the process.
     async with asyncio.timeout(WAIT_SECONDS):
         while not await is_alone(store):

@@ -18,7 +18,7 @@ from tidewire.chat.store import DatabaseUrlError, NewerDatabaseError, Store, Sto
 from tidewire.chat.store import url as url_module
 from tidewire.chat.store.migrate import LOCATION
 from tidewire.chat.store.tables import metadata
-from tidewire.chat.store.url import parse_database_url, shown
+from tidewire.chat.store.url import parse_database_url, patience, shown
 
 OPEN_WHEN_TOLD = """
 import asyncio, sys
@@ -33,6 +33,12 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@pytest.fixture
+def is_new() -> bool:
+    """What is tested here is what opening a new one does."""
+    return True
 
 
 async def test_migrations_build_exactly_the_tables_of_the_code(url: str) -> None:
@@ -232,6 +238,23 @@ async def test_ids_that_clients_have_used_before_there_was_a_table_of_them_stay_
     assert await store.conversations.delete("ann", "c")
     assert await store.messages.turn_sent_as("c", "m1") is None
     await store.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgresql+psycopg://h/d", {"keepalives_idle": 15, "tcp_user_timeout": 30_000}),
+        ("postgresql+psycopg://h/d?keepalives_idle=3", {"tcp_user_timeout": 30_000}),
+        ("postgresql+asyncpg://h/d?timeout=3", {"command_timeout": 30}),
+    ],
+)
+def test_a_silent_postgresql_server_is_waited_for_as_the_url_says_or_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch, text: str, expected: dict[str, int]
+) -> None:
+    monkeypatch.setattr(url_module, "find_spec", lambda name: object())
+    options = patience(parse_database_url(text))
+    assert {name: options.get(name) for name in expected} == expected
+    assert not options.keys() & parse_database_url(text).query.keys()
 
 
 async def test_what_postgresql_keeps_is_there_for_the_next_store(postgresql_url: str) -> None:

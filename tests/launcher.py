@@ -1,6 +1,6 @@
 """Starts servers fast: imports what they are made of once, and forks for each of them.
 
-    python -m tests.faults.launcher SOCKET
+    python -m tests.launcher SOCKET
 
 Each connection to the Unix socket is one server: its first line is the order {"arguments": […], "env": {…},
 "cwd": …}. A fork runs `tidewire` with the arguments. What comes back is {"pid": …}, the lines that it prints,
@@ -14,10 +14,12 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import uvloop
 
+from tests.processes import READY
 from tidewire.chat import create_chat_app
 from tidewire.chat.store import migrate
 from tidewire.cli import cli
@@ -25,8 +27,6 @@ from tidewire.runner import serve
 
 PREPARED: Final = (uvloop, create_chat_app, migrate, serve)
 """What servers import only when they run."""
-
-READY: Final = "ready"
 
 
 class Launcher:
@@ -70,12 +70,14 @@ class Launcher:
             each.close()
 
     def _reap(self, *_: object) -> None:
-        while self._children:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            with self._children.pop(pid) as connection:
-                _tell(connection, code=os.waitstatus_to_exitcode(status))
+        # Another signal may interrupt this, and what it does may leave nobody to wait for.
+        with suppress(ChildProcessError):
+            while self._children:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                with self._children.pop(pid) as connection:
+                    _tell(connection, code=os.waitstatus_to_exitcode(status))
 
 
 def _become_server(

@@ -1,0 +1,30 @@
+import type { ReactNode } from "react";
+import type { ConversationProblem } from "tidewire-client";
+
+import { AlertIcon } from "../ui/icons.js";
+
+interface ProblemBannerProps {
+  readonly problem: ConversationProblem;
+  onRetry(): void;
+  onDismiss(): void;
+}
+
+/** Something about the conversation does not work just now. */
+export function ProblemBanner({ problem, onRetry, onDismiss }: ProblemBannerProps): ReactNode {
+  return (
+    <section className="banner" aria-label="Problem">
+      <AlertIcon />
+      <p>{problem.message}</p>
+      <div className="banner-actions">
+        {problem.retryable && (
+          <button type="button" className="text-button" onClick={onRetry}>
+            Retry
+          </button>
+        )}
+        <button type="button" className="text-button" onClick={onDismiss}>
+          Dismiss
+        </button>
+      </div>
+    </section>
+  );
+}
