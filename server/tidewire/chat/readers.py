@@ -290,6 +290,9 @@ class Readers:
                 if after is not None and not await self._is_known(channel, after):
                     after = None
                 while True:
+                    # Only who holds the channel is told of a deletion; and of another server's nobody is.
+                    if not await self._store.conversations.exists(conversation_id):
+                        raise LogEndedError
                     if after is None:
                         now = await picture(wanted)
                         for event in _snapshots(now.messages, now.position):

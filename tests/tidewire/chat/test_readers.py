@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 
 from tests.tidewire.chat.house import House, read, said
-from tests.tidewire.chat.log.journal import turn_of_the_loop
 from tests.tidewire.chat.scripted import WAIT_SECONDS, text
 from tidewire import RPCError, Tracked
 from tidewire.chat.events import Complete, MessageEvent, Snapshot, TextDelta, UsageReport
@@ -161,6 +160,7 @@ class Reader:
     def __init__(self, reading: Reading, room: int = 1000) -> None:
         self.seen: list[Tracked[MessageEvent]] = []
         self.handed = 0
+        self.following = asyncio.Event()
         self._reading = reading
         self._room = room
         self._stopped = asyncio.Event()
@@ -171,6 +171,7 @@ class Reader:
                 self.seen.append(event)
                 self._stopped.clear()
                 if self._reading.follow(self._take, self._stopped.set):
+                    self.following.set()
                     await self._stopped.wait()
         return self.seen
 
@@ -203,16 +204,59 @@ async def test_who_follows_a_turn_does_not_see_the_next(house: House) -> None:
     assert said(await house.ask("again")) == "two"
 
 
-async def test_a_deleted_conversation_ends_who_follows_it(house: House) -> None:
+async def test_a_deleted_conversation_ends_who_waits_for_it(house: House) -> None:
     house.provider.script(text("one"))
     await house.ask()
-    watching = asyncio.create_task(
-        Reader(await house.turns.watch(house.conversation_id, last_event_id=None)).read()
-    )
-    await turn_of_the_loop(50)
-    await house.turns.forget(house.conversation_id)
+    reading = await house.turns.watch(house.conversation_id, last_event_id=None)
+    async with asyncio.timeout(WAIT_SECONDS):
+        await anext(reading)
+    rest = asyncio.create_task(read(reading))
+    assert await house.turns.delete("ann", house.conversation_id)
     with pytest.raises(RPCError, match="deleted"):
-        await watching
+        await rest
+
+
+async def test_a_deleted_conversation_ends_who_follows_it(house: House) -> None:
+    house.provider.script([*text("one"), asyncio.Event()])
+    reader = Reader(await house.turns.watch(house.conversation_id, last_event_id=None))
+    reading = asyncio.create_task(reader.read())
+    await house.at_gate()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await reader.following.wait()
+    assert await house.turns.delete("ann", house.conversation_id)
+    with pytest.raises(RPCError, match="deleted"):
+        await reading
+
+
+@pytest.mark.parametrize("has_cursor", [False, True])
+@pytest.mark.parametrize("is_told_late", [False, True])
+async def test_who_comes_while_a_conversation_is_deleted_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch, has_cursor: bool, is_told_late: bool
+) -> None:
+    house.provider.script(text("one"))
+    after = (await house.ask())[0].id if has_cursor else None
+    position = house.store.events.position
+
+    async def late(conversation_id: str) -> EventId:
+        """Find where the log is just before or just after the deletion, and tell it after that."""
+        monkeypatch.undo()
+        before = await position(conversation_id)
+        assert await house.turns.delete("ann", conversation_id)
+        return before if is_told_late else await position(conversation_id)
+
+    reading = await house.turns.watch(house.conversation_id, last_event_id=after)
+    monkeypatch.setattr(house.store.events, "position", late)
+    with pytest.raises(RPCError, match="deleted"):
+        await read(reading)
+
+
+async def test_a_watcher_that_lags_is_told_of_another_servers_deletion(house: House) -> None:
+    house.provider.script(text("one two three"))
+    first, *_ = await house.ask()
+    async with house.log.channel(house.conversation_id), asyncio.timeout(WAIT_SECONDS):
+        assert await house.store.conversations.delete("ann", house.conversation_id)
+        with pytest.raises(RPCError, match="deleted"):
+            await read(await house.turns.watch(house.conversation_id, last_event_id=first.id))
 
 
 async def test_a_conversation_that_is_deleted_while_a_watcher_looks_ends_it(

@@ -24,6 +24,7 @@ _INSERT: Final = insert(conversations)
 _GET: Final = select(conversations).where(
     conversations.c.id == bindparam("of"), conversations.c.owner == bindparam("by")
 )
+_EXISTS: Final = select(conversations.c.id).where(conversations.c.id == bindparam("of"))
 
 
 class Conversations:
@@ -46,6 +47,10 @@ class Conversations:
     async def get(self, owner: str, conversation_id: str) -> Conversation | None:
         """One conversation, or None."""
         return await self._database.read(_get, owner, conversation_id)
+
+    async def exists(self, conversation_id: str) -> bool:
+        """Whether anybody has it."""
+        return await self._database.read(_exists, conversation_id)
 
     async def page(
         self, owner: str, *, limit: int, cursor: str | None = None, search: str | None = None
@@ -109,6 +114,10 @@ def _all(connection: Connection, query: Select[Any]) -> list[Conversation]:
 def _get(connection: Connection, owner: str, conversation_id: str) -> Conversation | None:
     row = connection.execute(_GET, {"of": conversation_id, "by": owner}).first()
     return _conversation(row) if row else None
+
+
+def _exists(connection: Connection, conversation_id: str) -> bool:
+    return connection.execute(_EXISTS, {"of": conversation_id}).first() is not None
 
 
 def _insert(connection: Connection, owner: str, conversation: Conversation) -> None:
