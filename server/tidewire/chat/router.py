@@ -187,7 +187,6 @@ async def stream_message(
     the same `clientMessageId`, or with the same text while it is being answered. Stopping the
     subscription does not stop the answer; `conversations.stop` does.
     """
-    await _owned(ctx, conversation_id)
     question = Question(
         owner=ctx.owner,
         conversation_id=conversation_id,
@@ -215,7 +214,6 @@ async def regenerate(
     it is deleted. With `message` it says that from now on: edit and resend. Calling it again attaches as
     with `streamMessage`.
     """
-    await _owned(ctx, conversation_id)
     question = Question(
         owner=ctx.owner,
         conversation_id=conversation_id,

@@ -246,12 +246,17 @@ class Turns:
 
     async def _attach(self, question: Question, last_event_id: str | None) -> Place:
         async with self._gate(question.conversation_id):
-            return await self._find(question, last_event_id) or await self._begin(question)
+            # Mostly a turn begins, and whether it may is asked where that is stored.
+            begins = last_event_id is None and question.conversation_id not in self._active
+            place = None if begins else await self._find(question, last_event_id)
+            return place or await self._begin(question)
 
     def _gate(self, conversation_id: str) -> asyncio.Lock:
         return self._gates.setdefault(conversation_id, asyncio.Lock())
 
     async def _find(self, question: Question, last_event_id: str | None) -> Place | None:
+        if await self._services.store.conversations.get(question.owner, question.conversation_id) is None:
+            raise _gone()
         if last_event_id is not None:
             return await self._find_continued(question, last_event_id)
         if question.client_message_id is not None:
@@ -319,8 +324,8 @@ class Turns:
         try:
             request, position = await self._store(question)
         except DuplicateClientMessageError:
-            # Another server was faster.
-            place = await self._find(question, None)
+            assert question.client_message_id is not None
+            place = await self._find_sent(question.conversation_id, question.client_message_id)
             assert place is not None
             return place
         except ConversationBusyError as busy:
@@ -363,11 +368,11 @@ class Turns:
         title = None if question.text is None else title_of(question.text)
         try:
             if question.again is not None:
-                begun = await messages.begin_again(question.again, question.text, answer)
+                begun = await messages.begin_again(question.owner, question.again, question.text, answer)
             else:
-                begun = await messages.begin_turn(_user(question, answer), answer, title)
+                begun = await messages.begin_turn(question.owner, _user(question, answer), answer, title)
         except ConversationGoneError:
-            raise RPCError("NOT_FOUND", "There is no such conversation") from None
+            raise _gone() from None
         except MessageGoneError:
             raise RPCError("NOT_FOUND", "There is no such message in this conversation") from None
         except StoreError:
@@ -405,6 +410,10 @@ class Turns:
         turn = Turn(request, self._services, Recorder(channel, turn_id), end)
         self._active[conversation_id] = turn
         return Place(turn_id, turn.start)
+
+
+def _gone() -> RPCError:
+    return RPCError("NOT_FOUND", "There is no such conversation")
 
 
 def _busy() -> RPCError:

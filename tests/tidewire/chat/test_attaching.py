@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
 import pytest
 
 from tests.tidewire.chat.house import House, read, said
@@ -111,9 +112,9 @@ async def test_a_number_that_the_conversation_has_not_reached_never_starts_a_tur
 
 async def test_an_id_of_another_conversation_never_starts_a_turn(house: House, ask: Ask) -> None:
     mine = house.conversation_id
-    house.conversation_id = (await house.store.conversations.create("bob")).id
+    house.conversation_id = (await house.store.conversations.create("ann")).id
     house.provider.script(text("of another"))
-    foreign = await house.ask("Bob's")
+    foreign = await house.ask("Another question")
     [_, answer] = await house.messages()
     house.conversation_id = mine
     for after in (foreign[1].id, f"{answer.turn_id}.1"):
@@ -123,6 +124,21 @@ async def test_an_id_of_another_conversation_never_starts_a_turn(house: House, a
         gone_on = await read(await house.send("Question", after=after))
         assert said(gone_on) == "first answer"
     assert len(house.provider.prompts) == 2
+
+
+@pytest.mark.parametrize("client_message_id", [None, "id-1"])
+async def test_another_owner_never_attaches_to_what_is_under_way(
+    house: House, client_message_id: str | None
+) -> None:
+    gate = asyncio.Event()
+    house.provider.script([Text("one"), gate])
+    mine = house.question("Hello", client_message_id)
+    events = await house.turns.stream(mine, None)
+    for after in (None, f"{house.conversation_id[:8]}.1"):
+        with pytest.raises(RPCError, match="no such conversation"):
+            await house.turns.stream(msgspec.structs.replace(mine, owner="bob"), after)
+    gate.set()
+    assert said(await read(events)) == "one"
 
 
 async def test_an_id_that_means_nothing_attaches_by_the_client_message_id(house: House, ask: Ask) -> None:

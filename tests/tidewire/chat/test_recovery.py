@@ -141,7 +141,7 @@ class Crash:
             )
             for role, status, content, sent_as in roles()
         )
-        await store.messages.begin_turn(user, answer)
+        await store.messages.begin_turn("ann", user, answer)
         if saved is not None:
             await store.messages.save(
                 msgspec.structs.replace(saved, id=answer.id, conversation_id=conversation_id)

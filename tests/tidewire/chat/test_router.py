@@ -562,7 +562,7 @@ FAILURES = [
         "messages",
         "turn_sent_as",
         "conversations.streamMessage",
-        {"message": "Hi", "clientMessageId": "1"},
+        {"message": "Hi", "clientMessageId": "1", "after": "0123abcd.1"},
     ),
     ("messages", "history", "conversations.streamMessage", {"message": "Hi", "after": "0123abcd.1"}),
 ]

@@ -106,7 +106,7 @@ class Stage:
         number = len(self.events) + 1
         user = message(conversation_id, f"turn{number}", "user", content)
         answer = message(conversation_id, f"turn{number}", "assistant", "")
-        begun = await self.store.messages.begin_turn(user, answer, content)
+        begun = await self.store.messages.begin_turn("ann", user, answer, content)
         services = TurnServices(
             store=self.store,
             provider=self.provider,

@@ -195,8 +195,8 @@ class SlowBeginning:
         self._begin_turn = house.store.messages.begin_turn
         monkeypatch.setattr(house.store.messages, "begin_turn", self._begin)
 
-    async def _begin(self, user: Message, answer: Message, title: str) -> Begun:
-        begun = await self._begin_turn(user, answer, title)
+    async def _begin(self, owner: str, user: Message, answer: Message, title: str) -> Begun:
+        begun = await self._begin_turn(owner, user, answer, title)
         self.stored.set()
         await self.gate.wait()
         return begun

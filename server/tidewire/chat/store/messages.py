@@ -57,6 +57,7 @@ _SAVE: Final = (
 )
 _CONVERSATION: Final = update(conversations).where(conversations.c.id == bindparam("of"))
 _TOUCH: Final = _CONVERSATION.values(updated_at=bindparam("now"))
+_TOUCH_OWN: Final = _TOUCH.where(conversations.c.owner == bindparam("by"))
 _TITLE: Final = _CONVERSATION.where(conversations.c.title.is_(None)).values(title=bindparam("new_title"))
 _STREAMING: Final = (
     select(messages.c.turn_id).where(_OF, messages.c.status == "streaming").limit(literal_column("1"))
@@ -82,7 +83,8 @@ class Begun(NamedTuple):
 class Messages:
     """They are as old as their order in the list, whatever `created_at` says.
 
-    They belong to their conversation's owner: ask `Conversations.get` before showing any.
+    They belong to their conversation's owner: ask `Conversations.get` before showing any. What begins a turn
+    asks by itself, for that is a transaction less before each answer.
     Every method raises `StoreError` when the database fails.
     """
 
@@ -90,20 +92,20 @@ class Messages:
         self._database = database
         self._clock = clock
 
-    async def begin_turn(self, user: Message, answer: Message, title: str | None = None) -> Begun:
+    async def begin_turn(self, owner: str, user: Message, answer: Message, title: str | None = None) -> Begun:
         """Store a question and the answer that is about to be written, both or none.
 
         Args:
             title: what the conversation is called from now on, unless it has a title.
 
         Raises:
-            ConversationGoneError: there is no such conversation.
+            ConversationGoneError: the owner has no such conversation.
             ConversationBusyError: a turn is under way in it, or its last one has not said `complete`.
             DuplicateClientMessageError: the question's `client_message_id` was used in it before.
         """
-        return await self._database.write(_begin_turn, user, answer, title, self._clock())
+        return await self._database.write(_begin_turn, owner, user, answer, title, self._clock())
 
-    async def begin_again(self, message_id: str, text: str | None, answer: Message) -> Begun:
+    async def begin_again(self, owner: str, message_id: str, text: str | None, answer: Message) -> Begun:
         """Store an answer that is about to be written instead of an earlier one.
 
         Args:
@@ -115,7 +117,7 @@ class Messages:
                 for the answer's id.
             MessageGoneError: the conversation has no such message.
         """
-        return await self._database.write(_begin_again, message_id, text, answer, self._clock())
+        return await self._database.write(_begin_again, owner, message_id, text, answer, self._clock())
 
     async def save(self, message: Message) -> bool:
         """Store what a turn changes of a message; False if it is gone with its conversation."""
@@ -188,10 +190,10 @@ def _touch(connection: Connection, conversation_id: str, now: datetime) -> bool:
 
 
 def _begin_turn(
-    connection: Connection, user: Message, answer: Message, title: str | None, now: datetime
+    connection: Connection, owner: str, user: Message, answer: Message, title: str | None, now: datetime
 ) -> Begun:
     conversation_id = user.conversation_id
-    _lock(connection, conversation_id, user.client_message_id, now)
+    _lock(connection, owner, conversation_id, user.client_message_id, now)
     connection.execute(_INSERT, [msgspec.structs.asdict(message) for message in (user, answer)])
     enter(connection, conversation_id, user.client_message_id, user.turn_id)
     is_titled = (
@@ -202,9 +204,9 @@ def _begin_turn(
 
 
 def _begin_again(
-    connection: Connection, message_id: str, text: str | None, answer: Message, now: datetime
+    connection: Connection, owner: str, message_id: str, text: str | None, answer: Message, now: datetime
 ) -> Begun:
-    _lock(connection, answer.conversation_id, answer.client_message_id, now)
+    _lock(connection, owner, answer.conversation_id, answer.client_message_id, now)
     seq, question = _question(connection, answer.conversation_id, message_id)
     changes: dict[str, Any] = {"turn_id": answer.turn_id}
     if text is not None:
@@ -231,9 +233,11 @@ def _question(connection: Connection, conversation_id: str, message_id: str) -> 
     return _message(row)
 
 
-def _lock(connection: Connection, conversation_id: str, sent_as: str | None, now: datetime) -> None:
+def _lock(
+    connection: Connection, owner: str, conversation_id: str, sent_as: str | None, now: datetime
+) -> None:
     """Look whether a turn may begin, and keep others out of the conversation until the commit."""
-    if not _touch(connection, conversation_id, now):
+    if connection.execute(_TOUCH_OWN, {"of": conversation_id, "by": owner, "now": now}).rowcount == 0:
         raise ConversationGoneError("The conversation does not exist.")
     if sent_as is not None and turn_sent_as(connection, conversation_id, sent_as) is not None:
         raise DuplicateClientMessageError

@@ -76,7 +76,7 @@ async def test_delete_takes_the_messages_along(
     store: Store, conversation: Conversation, new_turn: NewTurn
 ) -> None:
     user, answer = new_turn(conversation.id)
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     await store.messages.save(msgspec.structs.replace(answer, status="ok"))
     assert await store.conversations.delete("ann", conversation.id) is True
     assert await store.conversations.get("ann", conversation.id) is None
@@ -87,7 +87,7 @@ async def test_delete_spares_a_conversation_whose_turn_is_not_the_callers(
     store: Store, conversation: Conversation, new_turn: NewTurn
 ) -> None:
     user, answer = new_turn(conversation.id)
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     for turn_id in (None, "another"):
         with pytest.raises(ConversationBusyError) as caught:
             await store.conversations.delete("ann", conversation.id, turn_id)
@@ -163,7 +163,7 @@ async def test_search_finds_substrings_of_titles_literally(
 async def test_search_looks_into_messages(store: Store, new_turn: NewTurn) -> None:
     for title, content in (("one", "Where is Zürich?"), ("two", "100%"), ("three", "100 times")):
         conversation = await store.conversations.create("ann", title)
-        await store.messages.begin_turn(*new_turn(conversation.id, content))
+        await store.messages.begin_turn("ann", *new_turn(conversation.id, content))
     assert await titles(store, "ZÜRICH") == {"one"}
     assert await titles(store, "0%") == {"two"}
     assert await titles(store, "100") == {"two", "three"}

@@ -36,7 +36,7 @@ async def test_two_hundred_conversations_take_their_turns_at_once(store: Store, 
     async def chat(n: int) -> None:
         conversation = await store.conversations.create(f"owner {n}")
         user, answer = new_turn(conversation.id, f"question {n}")
-        await store.messages.begin_turn(user, answer)
+        await store.messages.begin_turn(f"owner {n}", user, answer)
         done = msgspec.structs.replace(answer, status="ok", content=f"answer {n}")
         assert await store.messages.save(done)
         assert await store.messages.history(conversation.id, limit=10) == [user, done]
@@ -52,7 +52,7 @@ async def test_two_stores_write_into_one_file_without_refusing_each_other(
         conversations = await asyncio.gather(*(store.conversations.create("ann") for _ in range(40)))
         await asyncio.gather(
             *(
-                (store, other)[n % 2].messages.begin_turn(*new_turn(conversation.id))
+                (store, other)[n % 2].messages.begin_turn("ann", *new_turn(conversation.id))
                 for n, conversation in enumerate(conversations)
             )
         )
@@ -68,12 +68,12 @@ async def test_locked_file_is_a_store_error_that_tells_clients_nothing(
     turn = new_turn(conversation.id)
     other_process.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match=r"^The database is busy or unavailable\.$") as caught:
-        await impatient.messages.begin_turn(*turn)
+        await impatient.messages.begin_turn("ann", *turn)
     assert "locked" in str(caught.value.__cause__)
 
     assert await impatient.messages.history(conversation.id, limit=10) == []
     other_process.execute("ROLLBACK")
-    await impatient.messages.begin_turn(*turn)
+    await impatient.messages.begin_turn("ann", *turn)
 
 
 async def test_full_database_is_a_store_error_and_leaves_it_usable(
@@ -86,9 +86,9 @@ async def test_full_database_is_a_store_error_and_leaves_it_usable(
     )
     turn = new_turn(conversation.id)
     with pytest.raises(StoreError):
-        await impatient.messages.begin_turn(*turn)
+        await impatient.messages.begin_turn("ann", *turn)
     other_process.execute("DROP TRIGGER full")
-    await impatient.messages.begin_turn(*turn)
+    await impatient.messages.begin_turn("ann", *turn)
     assert len(await impatient.messages.turn(turn[0].turn_id)) == 2
 
 
@@ -96,10 +96,10 @@ async def test_what_a_user_wrote_is_not_in_the_error(
     store: Store, conversation: Conversation, new_turn: NewTurn
 ) -> None:
     user, answer = new_turn(conversation.id, "My password is 1234.")
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     await store.messages.save(msgspec.structs.replace(answer, status="ok"))
     with pytest.raises(StoreError) as caught:
-        await store.messages.begin_turn(user, answer)
+        await store.messages.begin_turn("ann", user, answer)
     # As the log shows it.
     assert "password" not in "".join(traceback.format_exception(caught.value))
 
@@ -110,13 +110,13 @@ async def test_write_cancelled_at_any_point_is_whole_or_absent_and_the_next_one_
     ticks = 0
     while True:
         user, answer = new_turn(conversation.id)
-        write = asyncio.create_task(store.messages.begin_turn(user, answer))
+        write = asyncio.create_task(store.messages.begin_turn("ann", user, answer))
         for _ in range(ticks):
             await asyncio.sleep(0)
         finished = not write.cancel()
         await asyncio.wait([write])
         other = await store.conversations.create("ann")
-        await store.messages.begin_turn(*new_turn(other.id))
+        await store.messages.begin_turn("ann", *new_turn(other.id))
         assert await store.messages.turn(user.turn_id) in ([], [user, answer])
         await store.messages.save(msgspec.structs.replace(answer, status="ok"))
         if finished:
@@ -132,8 +132,8 @@ async def test_cancelled_caller_is_let_go_while_its_write_still_waits_for_the_fi
     conversation = await store.conversations.create("ann")
     user, answer = new_turn(conversation.id)
     other_process.execute("BEGIN IMMEDIATE")
-    write = asyncio.create_task(store.messages.begin_turn(user, answer))
-    queued = asyncio.create_task(store.messages.begin_turn(*new_turn(conversation.id)))
+    write = asyncio.create_task(store.messages.begin_turn("ann", user, answer))
+    queued = asyncio.create_task(store.messages.begin_turn("ann", *new_turn(conversation.id)))
     # A read of the same store goes its way meanwhile, and gives the write time to reach the lock.
     assert await store.messages.turn(user.turn_id) == []
     for task in (write, queued):
@@ -164,7 +164,9 @@ async def test_failure_that_no_caller_hears_is_logged(
 async def test_database_in_memory_serves_many_at_once_and_survives_cancellation(new_turn: NewTurn) -> None:
     store = await Store.open("sqlite://")
     conversations = [await store.conversations.create("ann") for _ in range(20)]
-    writes = [asyncio.create_task(store.messages.begin_turn(*new_turn(each.id))) for each in conversations]
+    writes = [
+        asyncio.create_task(store.messages.begin_turn("ann", *new_turn(each.id))) for each in conversations
+    ]
     reads = [asyncio.create_task(store.messages.history(each.id, limit=50)) for each in conversations]
     await reads[0]
     writes[-1].cancel()

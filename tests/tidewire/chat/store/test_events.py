@@ -203,6 +203,6 @@ async def test_a_new_turn_is_told_the_newest_event(
 ) -> None:
     await store.events.write(entries(conversation, 1, [word("a"), END]))
     await store.events.trim(await store.events.kept())
-    begun = await store.messages.begin_turn(*new_turn(conversation.id))
+    begun = await store.messages.begin_turn("ann", *new_turn(conversation.id))
     assert begun.position == await store.events.position(conversation.id)
     assert begun.position.number == 2

@@ -32,7 +32,7 @@ async def begin_turns(
     begun: list[Message] = []
     for n in range(count):
         user, answer = new_turn(conversation.id, f"question {n}")
-        await store.messages.begin_turn(user, answer)
+        await store.messages.begin_turn("ann", user, answer)
         answer = msgspec.structs.replace(answer, status="ok")
         await store.messages.save(answer)
         begun += user, answer
@@ -43,7 +43,7 @@ async def test_begun_turn_holds_question_and_answer_in_order(
     store: Store, conversation: Conversation, new_turn: NewTurn
 ) -> None:
     user, answer = new_turn(conversation.id)
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     assert await store.messages.turn(user.turn_id) == [user, answer]
 
 
@@ -53,7 +53,7 @@ async def test_begun_turn_moves_its_conversation_to_the_front(
     clock.advance()
     other = await store.conversations.create("ann")
     clock.advance()
-    await store.messages.begin_turn(*new_turn(conversation.id))
+    await store.messages.begin_turn("ann", *new_turn(conversation.id))
     listed = (await store.conversations.page("ann", limit=2)).items
     assert [item.id for item in listed] == [conversation.id, other.id]
     assert listed[0].updated_at == clock.now
@@ -63,11 +63,11 @@ async def test_same_client_message_is_refused_and_leaves_no_trace(
     store: Store, conversation: Conversation, new_turn: NewTurn, clock: Clock
 ) -> None:
     first, answer = new_turn(conversation.id, client_message_id="c1")
-    await store.messages.begin_turn(first, answer)
+    await store.messages.begin_turn("ann", first, answer)
     clock.advance()
     again, second_answer = new_turn(conversation.id, client_message_id="c1")
     with pytest.raises(DuplicateClientMessageError):
-        await store.messages.begin_turn(again, second_answer)
+        await store.messages.begin_turn("ann", again, second_answer)
     assert await store.messages.history(conversation.id, limit=10) == [first, answer]
     untouched = await store.conversations.get("ann", conversation.id)
     assert untouched is not None
@@ -79,7 +79,7 @@ async def test_only_one_of_many_simultaneous_duplicates_begins(
 ) -> None:
     turns = [new_turn(conversation.id, client_message_id="c1") for _ in range(20)]
     results = await asyncio.gather(
-        *(store.messages.begin_turn(*turn) for turn in turns), return_exceptions=True
+        *(store.messages.begin_turn("ann", *turn) for turn in turns), return_exceptions=True
     )
     assert sum(isinstance(result, DuplicateClientMessageError) for result in results) == 19
     assert len(await store.messages.history(conversation.id, limit=100)) == 2
@@ -90,7 +90,7 @@ async def test_client_message_id_may_recur_in_another_conversation(
 ) -> None:
     other = await store.conversations.create("ann")
     for place in (conversation, other):
-        await store.messages.begin_turn(*new_turn(place.id, client_message_id="c1"))
+        await store.messages.begin_turn("ann", *new_turn(place.id, client_message_id="c1"))
     found = await store.messages.turn_sent_as(other.id, "c1")
     assert found is not None
     assert [message.conversation_id for message in await store.messages.turn(found)] == [other.id] * 2
@@ -103,7 +103,7 @@ async def test_unknown_client_message_id_is_none(store: Store, conversation: Con
 async def test_turn_in_an_unknown_conversation_is_refused(store: Store, new_turn: NewTurn) -> None:
     user, answer = new_turn("nope")
     with pytest.raises(ConversationGoneError):
-        await store.messages.begin_turn(user, answer)
+        await store.messages.begin_turn("ann", user, answer)
     assert await store.messages.turn(user.turn_id) == []
 
 
@@ -111,10 +111,10 @@ async def test_message_id_that_is_taken_is_a_store_error_and_nothing_is_stored(
     store: Store, conversation: Conversation, new_turn: NewTurn
 ) -> None:
     user, answer = new_turn(conversation.id)
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     other_user, _ = new_turn((await store.conversations.create("ann")).id)
     with pytest.raises(StoreError):
-        await store.messages.begin_turn(other_user, answer)
+        await store.messages.begin_turn("ann", other_user, answer)
     assert await store.messages.turn(other_user.turn_id) == []
 
 
@@ -122,7 +122,7 @@ async def test_saved_answer_is_read_back_whole(
     store: Store, conversation: Conversation, new_turn: NewTurn, clock: Clock
 ) -> None:
     user, answer = new_turn(conversation.id)
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     clock.advance()
     done = msgspec.structs.replace(
         answer,
@@ -152,7 +152,7 @@ async def test_saving_into_a_deleted_conversation_is_false(
     store: Store, conversation: Conversation, new_turn: NewTurn
 ) -> None:
     user, answer = new_turn(conversation.id)
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     await store.conversations.delete("ann", conversation.id, user.turn_id)
     assert await store.messages.save(answer) is False
 
@@ -205,7 +205,7 @@ async def test_turns_whose_answer_is_being_written_are_known(
 ) -> None:
     await begin_turns(store, conversation, new_turn, 1)
     user, answer = new_turn(conversation.id)
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     assert await store.messages.streaming_turns() == [(conversation.id, user.turn_id)]
     await store.messages.save(msgspec.structs.replace(answer, status="stopped"))
     assert await store.messages.streaming_turns() == []
@@ -217,7 +217,7 @@ async def test_time_without_a_zone_is_refused(
     user, answer = new_turn(conversation.id)
     naive = msgspec.structs.replace(user, created_at=user.created_at.replace(tzinfo=None))
     with pytest.raises(StatementError, match="must have a time zone"):
-        await store.messages.begin_turn(naive, answer)
+        await store.messages.begin_turn("ann", naive, answer)
     assert await store.messages.turn(user.turn_id) == []
 
 
@@ -232,7 +232,7 @@ async def test_the_newest_messages_that_fit_are_counted_and_one_in_any_case(
     for question, answer in (("x" * 1_000, "y" * 1_000), ("x" * 100, "y" * 10)):
         for each in (conversation, other):
             user, begun = new_turn(each.id, question)
-            await store.messages.begin_turn(user, begun)
+            await store.messages.begin_turn("ann", user, begun)
             ended = msgspec.structs.replace(begun, status="ok", parts=[TextPart(content=answer)])
             await store.messages.save(ended)
     assert await store.messages.fitting(conversation.id, limit=limit, max_size=max_size) == fitting

@@ -22,7 +22,7 @@ async def said(store: Store, conversation: Conversation, new_turn: NewTurn) -> l
     messages: list[Message] = []
     for name in ("one", "two"):
         user, answer = new_turn(conversation.id, name, client_message_id=name)
-        await store.messages.begin_turn(user, answer)
+        await store.messages.begin_turn("ann", user, answer)
         answer = msgspec.structs.replace(answer, status="ok")
         await store.messages.save(answer)
         messages += user, answer
@@ -40,7 +40,7 @@ async def test_an_answer_takes_the_place_of_another_and_of_all_after_it(
     text: str | None,
 ) -> None:
     _, answer = new_turn(conversation.id)
-    question, newest, is_titled = await store.messages.begin_again(said[index].id, text, answer)
+    question, newest, is_titled = await store.messages.begin_again("ann", said[index].id, text, answer)
     expected = msgspec.structs.replace(said[0], turn_id=answer.turn_id)
     if text is not None:
         expected = msgspec.structs.replace(expected, content=text, parts=[TextPart(content=text)])
@@ -53,7 +53,7 @@ async def test_the_last_answer_can_be_replaced_alone(
     store: Store, conversation: Conversation, new_turn: NewTurn, said: list[Message]
 ) -> None:
     _, answer = new_turn(conversation.id)
-    question, *_ = await store.messages.begin_again(said[3].id, None, answer)
+    question, *_ = await store.messages.begin_again("ann", said[3].id, None, answer)
     assert await store.messages.history(conversation.id, limit=10) == [*said[:2], question, answer]
 
 
@@ -64,9 +64,9 @@ async def test_what_is_not_in_the_conversation_is_not_found(
     _, answer = new_turn(other.id)
     for message_id in (said[0].id, "nope"):
         with pytest.raises(MessageGoneError):
-            await store.messages.begin_again(message_id, None, answer)
+            await store.messages.begin_again("ann", message_id, None, answer)
     with pytest.raises(ConversationGoneError):
-        await store.messages.begin_again(said[0].id, None, new_turn("gone")[1])
+        await store.messages.begin_again("ann", said[0].id, None, new_turn("gone")[1])
     assert await store.messages.history(conversation.id, limit=10) == said
     assert await store.messages.history(other.id, limit=10) == []
 
@@ -77,7 +77,7 @@ async def test_a_request_that_is_known_is_refused_and_changes_nothing(
     _, answer = new_turn(conversation.id)
     again = msgspec.structs.replace(answer, client_message_id="two")
     with pytest.raises(DuplicateClientMessageError):
-        await store.messages.begin_again(said[0].id, None, again)
+        await store.messages.begin_again("ann", said[0].id, None, again)
     assert await store.messages.history(conversation.id, limit=10) == said
 
 
@@ -86,17 +86,17 @@ async def test_an_id_is_refused_also_when_what_was_sent_under_it_is_gone(
 ) -> None:
     _, first = new_turn(conversation.id)
     first = msgspec.structs.replace(first, client_message_id="again", status="ok")
-    await store.messages.begin_again(said[0].id, None, first)
+    await store.messages.begin_again("ann", said[0].id, None, first)
     _, second = new_turn(conversation.id)
     second = msgspec.structs.replace(second, status="ok")
-    question, *_ = await store.messages.begin_again(said[0].id, None, second)
+    question, *_ = await store.messages.begin_again("ann", said[0].id, None, second)
     for sent_as in ("one", "two", "again"):
         user, answer = new_turn(conversation.id, client_message_id=sent_as)
         with pytest.raises(DuplicateClientMessageError):
-            await store.messages.begin_turn(user, answer)
+            await store.messages.begin_turn("ann", user, answer)
         again = msgspec.structs.replace(answer, client_message_id=sent_as)
         with pytest.raises(DuplicateClientMessageError):
-            await store.messages.begin_again(said[0].id, None, again)
+            await store.messages.begin_again("ann", said[0].id, None, again)
     assert await store.messages.history(conversation.id, limit=10) == [question, second]
     # The message that is still there belongs to its newest answer.
     assert await store.messages.turn_sent_as(conversation.id, "one") == second.turn_id
@@ -108,11 +108,11 @@ async def test_nothing_begins_while_a_turn_is_under_way(
     store: Store, conversation: Conversation, new_turn: NewTurn, said: list[Message]
 ) -> None:
     user, answer = new_turn(conversation.id)
-    await store.messages.begin_turn(user, answer)
+    await store.messages.begin_turn("ann", user, answer)
     assert await store.messages.turn_under_way(conversation.id) == user.turn_id
     for begin in (
-        store.messages.begin_again(said[0].id, None, new_turn(conversation.id)[1]),
-        store.messages.begin_turn(*new_turn(conversation.id)),
+        store.messages.begin_again("ann", said[0].id, None, new_turn(conversation.id)[1]),
+        store.messages.begin_turn("ann", *new_turn(conversation.id)),
     ):
         with pytest.raises(ConversationBusyError) as caught:
             await begin
@@ -127,4 +127,4 @@ async def test_nothing_begins_before_the_last_turn_has_said_complete(
     await store.events.write([Written.of(conversation.id, 1, said[3].turn_id, TextDelta(content="half"))])
     assert await store.messages.turn_under_way(conversation.id) == said[3].turn_id
     with pytest.raises(ConversationBusyError):
-        await store.messages.begin_turn(*new_turn(conversation.id))
+        await store.messages.begin_turn("ann", *new_turn(conversation.id))
