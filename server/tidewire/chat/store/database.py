@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, Self, TypeVar
 
 import aiosqlite
-from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event, insert
+from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, insert
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError
@@ -80,26 +81,41 @@ class SQLiteTransactions:
     """
 
     def __init__(self, url: URL, *, connections: int) -> None:
-        self._engine = sqlite_engine(url, pool_size=connections)
-        # A writer takes the lock at once: a reader that turns writer midway fails without waiting.
-        self._writing = self._engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._engine = sqlite_engine(url)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="sqlite")
+        self._of_thread = threading.local()
+        self._connections: list[Connection] = []
 
     async def run(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         """See `Transactions`."""
-        engine = self._writing if writes else self._engine
+        # A writer takes the lock at once: a reader that turns writer midway fails without waiting.
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN DEFERRED"
 
         def transact() -> T:
-            with engine.begin() as connection:
+            connection = self._connection()
+            with connection.begin():
+                connection.exec_driver_sql(begin)
                 return work(connection)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, transact)
 
+    def _connection(self) -> Connection:
+        """This thread's. To take one out of a pool each time is a third of what a small transaction costs."""
+        connection: Connection | None = getattr(self._of_thread, "connection", None)
+        if connection is None:
+            connection = self._of_thread.connection = self._engine.connect()
+            self._connections.append(connection)
+        return connection
+
     async def close(self) -> None:
         """See `Transactions`."""
         # By a thread: the last connection of a file copies what is left in its WAL.
-        await asyncio.to_thread(self._engine.dispose)
+        await asyncio.to_thread(self._close_all)
         self._threads.shutdown(wait=False)
+
+    def _close_all(self) -> None:
+        for connection in self._connections:
+            connection.close()
 
 
 class PostgreSQLTransactions:
@@ -123,8 +139,8 @@ class Database:
 
     SQLite has one writer. Writers queue here, in order and without polling, rather than in SQLite's busy
     handler, which sleeps and is unfair: with many of them someone would time out. Readers have connections
-    of their own (WAL: they neither wait for the writer nor stop it). The gates together are as wide as the
-    pool, so that nobody ever waits for a connection.
+    of their own (WAL: they neither wait for the writer nor stop it). The gates together are as wide as there
+    are connections, so that nobody ever waits for one.
     """
 
     def __init__(
@@ -274,24 +290,15 @@ async def connect_appender(url: URL) -> aiosqlite.Connection:
     return await aiosqlite.Connection(connect, iter_chunk_size=64)
 
 
-def sqlite_engine(url: URL, *, pool_size: int) -> Engine:
-    engine = create_engine(
+def sqlite_engine(url: URL) -> Engine:
+    return create_engine(
         url.set(drivername="sqlite"),
         creator=partial(connect_sqlite, url),
-        # Also in memory, where the default pool hands its one connection to several users at once.
-        poolclass=QueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
+        # Whoever asks for a connection keeps it.
+        poolclass=NullPool,
         # They are what people wrote, and errors go to the log.
         hide_parameters=True,
     )
-    event.listen(engine, "begin", begin)
-    return engine
-
-
-def begin(connection: Connection) -> None:
-    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-    connection.exec_driver_sql(f"BEGIN {mode}")
 
 
 def connect_sqlite(url: URL, *, cache: int = CACHE, **options: Any) -> sqlite3.Connection:
@@ -305,7 +312,7 @@ def connect_sqlite(url: URL, *, cache: int = CACHE, **options: Any) -> sqlite3.C
     """
     [[name], asked] = SQLiteDialect_pysqlite().create_connect_args(url.set(drivername="sqlite"))
     settings: dict[str, Any] = {"timeout": BUSY_TIMEOUT, **asked, **options}
-    # isolation_level=None: the driver must not begin transactions by itself, `begin` above does.
+    # isolation_level=None: the driver must not begin transactions by itself, `SQLiteTransactions` does.
     settings |= {"isolation_level": None, "check_same_thread": False}
     connection: sqlite3.Connection = sqlite3.connect(name, **settings)
     try:
