@@ -10,16 +10,9 @@ from typing import Any, cast
 import pytest
 
 from tests.tidewire.peer import OUTBOX_BYTES, Peer, data, error_of, started, stopped
+from tests.tidewire.waiting import AT_ONCE, for_ever
 from tidewire import CallInfo, Context, Next, Router, RPCError
 from tidewire.testing import CallError, Client
-
-# Short enough for a test, where nothing else than the timeout can end the wait.
-AT_ONCE = 0.01
-
-
-async def for_ever() -> None:
-    await asyncio.Event().wait()
-
 
 # ---------- plain functions
 

@@ -1,5 +1,6 @@
 """A chat server in this process, on a real SQLite file, with a scripted provider."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 import sqlalchemy
 
 from tests.tidewire.chat.house import House
-from tests.tidewire.chat.scripted import ScriptedProvider
+from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider
+from tests.tidewire.chat.stage import Stage
 from tidewire import ConnectionInfo
 from tidewire.chat import ChatContext, Settings, router
 from tidewire.chat.server import ChatServer
@@ -81,3 +83,18 @@ async def house(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[
     yield house
     await house.close()
     await store.close()
+
+
+@pytest.fixture
+async def stage(database_url: str, scripted: ScriptedProvider) -> AsyncIterator[Stage]:
+    store = await Store.open(database_url)
+    stage = Stage(store, scripted)
+    await stage.log.own()
+    stage.log.start()
+    yield stage
+    async with asyncio.timeout(WAIT_SECONDS):
+        for turn in stage.turns:
+            await turn.ended()
+        await stage.log.close()
+    await store.close()
+    assert scripted.open_streams == 0
