@@ -7,6 +7,11 @@ export type ConnectionStore = Readable<ConnectionState>;
 const UNREACHABLE = "The server cannot be reached. Trying again.";
 const OFFLINE = "This device is offline.";
 
+/** Whether nothing gets through just now. */
+export function isAway({ status }: ConnectionState): boolean {
+  return status === "offline" || status === "reconnecting";
+}
+
 /** Puts together what the stock client's connection and the browser say. */
 export class Connection implements ConnectionStore {
   #reached: Exclude<ConnectionStatus, "offline"> = "connecting";

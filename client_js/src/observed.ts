@@ -27,3 +27,15 @@ export class Listeners<A extends unknown[] = []> {
     }
   }
 }
+
+/** Wait until something is so, which is looked at now and after each change. */
+export function until(changes: Listeners, is: () => boolean): Promise<void> {
+  if (is()) return Promise.resolve();
+  return new Promise((resolve) => {
+    const leave = changes.add(() => {
+      if (!is()) return;
+      leave();
+      resolve();
+    });
+  });
+}

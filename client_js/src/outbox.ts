@@ -1,23 +1,8 @@
-import type { AIConfig } from "../app-router.js";
-import { letterFrom, type Letter } from "./letters.js";
+import { letterFrom, type Kept, type Letter } from "./conversation/letters.js";
 import { Listeners } from "./observed.js";
 
 /** Where letters are kept: `localStorage`, or what does the same. */
 export type OutboxStorage = Pick<Storage, "getItem" | "setItem" | "removeItem" | "key" | "length">;
-
-/** What is kept of a letter. */
-export interface Kept {
-  readonly conversationId: string;
-  readonly clientMessageId: string;
-  readonly key: string;
-  readonly messageId: string | null;
-  readonly text: string | null;
-  readonly config?: AIConfig;
-  /** Why it could not be sent; absent if it is still to be sent. */
-  readonly problem?: string;
-  /** When it was written, in milliseconds since 1970. */
-  readonly at: number;
-}
 
 const PREFIX = "tidewire.outbox.";
 

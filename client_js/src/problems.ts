@@ -1,6 +1,7 @@
 import { TRPCClientError } from "@trpc/client";
 
 import type { ErrorCode } from "../app-router.js";
+import type { ConversationProblem } from "./types.js";
 
 const RETRYABLE: ReadonlySet<string> = new Set<ErrorCode>([
   "INTERNAL_SERVER_ERROR",
@@ -50,4 +51,9 @@ export function readable(error: unknown): string {
     return "The server's answer could not be read.";
   }
   return "The server cannot be reached.";
+}
+
+/** What a conversation shows of a call that failed. */
+export function problemOf(error: unknown): ConversationProblem {
+  return { message: readable(error), retryable: isRetryable(error) };
 }

@@ -9,6 +9,7 @@ import {
 
 import type { ModelInfo, ToolInfo } from "../app-router.js";
 import type { TidewireClient } from "./client.js";
+import { isAway } from "./connection.js";
 import { TidewireContext, TRPCProvider, useTidewire, useTRPC } from "./context.js";
 import { ConversationList } from "./list.js";
 import { isRetryable } from "./problems.js";
@@ -106,9 +107,9 @@ function Upkeep({ client }: { readonly client: TidewireClient }): null {
   useEffect(() => {
     let wasAway = false;
     return client.connection.subscribe(() => {
-      const { status } = client.connection.getSnapshot();
-      const isBack = wasAway && status === "live";
-      wasAway = status === "offline" || status === "reconnecting" || (wasAway && !isBack);
+      const state = client.connection.getSnapshot();
+      const isBack = wasAway && state.status === "live";
+      wasAway = isAway(state) || (wasAway && !isBack);
       if (isBack) void queries.refetchQueries({ queryKey: trpc.pathKey(), type: "active" });
     });
   }, [client, queries, trpc]);

@@ -1,5 +1,5 @@
 import type { Conversation } from "../app-router.js";
-import type { ChatClient } from "./conversation.js";
+import type { ChatClient } from "./chat.js";
 import { Listeners, type Readable } from "./observed.js";
 import { codeOf, readable } from "./problems.js";
 import { otherTabsOf } from "./tabs.js";

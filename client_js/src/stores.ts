@@ -1,5 +1,6 @@
 import type { Conversation } from "../app-router.js";
-import { ConversationStore, type ChatClient } from "./conversation.js";
+import type { ChatClient } from "./chat.js";
+import { ConversationStore } from "./conversation.js";
 import { Listeners } from "./observed.js";
 
 /** The conversations that are used with one client. */

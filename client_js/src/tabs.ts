@@ -1,4 +1,4 @@
-import type { ChatClient } from "./conversation.js";
+import type { ChatClient } from "./chat.js";
 import { Listeners } from "./observed.js";
 
 /** What happened to a conversation: it was created, deleted, or given a title. */

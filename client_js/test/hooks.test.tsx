@@ -4,7 +4,7 @@ import { StrictMode, type ReactNode } from "react";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import type { TidewireClient } from "../src/index.js";
-import { newLetter } from "../src/letters.js";
+import { newLetter } from "../src/conversation/letters.js";
 import { Outbox } from "../src/outbox.js";
 import {
   TidewireProvider,

@@ -1,7 +1,6 @@
-import type { AIConfig } from "../app-router.js";
-import type { Kept } from "./outbox.js";
+import type { AIConfig } from "../../app-router.js";
+import type { ChatMessage } from "../types.js";
 import { said, type Sent } from "./timeline.js";
-import type { ChatMessage } from "./types.js";
 
 /** What is sent: a new message, or the wish for another answer to an old one, perhaps with a new text. */
 export interface Letter extends Sent {
@@ -22,6 +21,23 @@ export interface Letter extends Sent {
   /** What is shown of a new message. */
   readonly message: ChatMessage | null;
 }
+
+/** What the outbox keeps of a letter. */
+export interface Kept {
+  readonly conversationId: string;
+  readonly clientMessageId: string;
+  readonly key: string;
+  readonly messageId: string | null;
+  readonly text: string | null;
+  readonly config?: AIConfig;
+  /** Why it could not be sent; absent if it is still to be sent. */
+  readonly problem?: string;
+  /** When it was written, in milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** Whether a letter has gone out whose turn has not been seen to begin. */
+export const isUnderWay = ({ delivery }: Letter): boolean => delivery === "pending" || delivery === "taken";
 
 /** A letter that has come to another state; its message shows it. */
 export function moved(letter: Letter, delivery: Letter["delivery"], problem?: string): Letter {
@@ -114,8 +130,7 @@ function revised(messages: readonly ChatMessage[], letter: Letter): readonly Cha
   const index = messages.findIndex(({ id }) => id === letter.messageId);
   const user = messages[index];
   if (!user) return messages;
-  const isOnItsWay = letter.delivery === "pending" || letter.delivery === "taken";
-  const after = isOnItsWay ? [] : messages.slice(index + 1);
+  const after = isUnderWay(letter) ? [] : messages.slice(index + 1);
   return [...messages.slice(0, index), rewritten(user, letter), ...after];
 }
 

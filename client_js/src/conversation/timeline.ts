@@ -1,6 +1,6 @@
-import type { Message, MessageEvent } from "../app-router.js";
-import { applyEvent, EMPTY_FOLD, foldOf, withFold, type Folded } from "./fold.js";
-import type { ChatMessage } from "./types.js";
+import type { Message, MessageEvent } from "../../app-router.js";
+import { applyEvent, EMPTY_FOLD, foldOf, withFold, type Folded } from "../fold.js";
+import type { ChatMessage } from "../types.js";
 
 type Event<T extends MessageEvent["type"]> = Extract<MessageEvent, { type: T }>;
 
