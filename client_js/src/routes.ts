@@ -14,12 +14,13 @@ import type { TidewireClientOptions } from "./client.js";
 import type { Connection } from "./connection.js";
 import { Listeners } from "./observed.js";
 import { TooLongError } from "./problems.js";
+import { Suspicion } from "./suspicion.js";
 
-/** Attempts in which a WebSocket never opened, after which it may be blocked. */
-const ATTEMPTS = 2;
+/** Milliseconds between two looks at an attempt that hangs: firewalls drop packets without a word. */
+const LOOK_INTERVAL = 5_000;
 
-/** Milliseconds after which an attempt that hangs counts as failed: firewalls drop packets without a word. */
-const OPEN_TIMEOUT = 10_000;
+/** Milliseconds after which a trial that hangs has failed. */
+const TRIAL_TIMEOUT = 10_000;
 
 /** Milliseconds between two plain requests, while nothing else tells whether the server is there. */
 const PROBE_INTERVAL = 5_000;
@@ -137,7 +138,9 @@ export class Routes {
     // The old socket may be dead without knowing it, or wait for its next attempt.
     this.#replace(this.#open());
     const isBlocked = this.#connection.getSnapshot().transport === "sse";
-    if (isBlocked && firstTransport(this.#options) === "websocket") this.#trial = this.#openSocket();
+    if (isBlocked && firstTransport(this.#options) === "websocket") {
+      this.#trial = this.#openSocket(TRIAL_TIMEOUT);
+    }
   }
 
   #endTrial(): void {
@@ -157,17 +160,29 @@ export class Routes {
     return this.#connection.getSnapshot().transport === "sse" ? this.#openEvents() : this.#openSocket();
   }
 
-  #openSocket(): Route {
+  /** Opens a WebSocket; whether it hangs is looked at for the first time after `patience` milliseconds. */
+  #openSocket(patience = LOOK_INTERVAL): Route {
     const { WebSocket, connectionParams } = this.#options;
-    let hangs: ReturnType<typeof setTimeout> | undefined;
+    const suspicion = new Suspicion(() => this.#answersRequests());
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    /** To be called when an attempt has failed, or hangs. */
+    const look = async (msToNext: number): Promise<void> => {
+      clearTimeout(timer);
+      if (this.#trial === route) this.#endTrial();
+      if (this.#route !== route || this.#hasOpened) return;
+      timer = setTimeout(() => void look(LOOK_INTERVAL), msToNext);
+      const { transport = "auto" } = this.#options;
+      if (transport !== "auto" || !this.#connection.isOnline) return;
+      if ((await suspicion.isConfirmed()) && this.#route === route && !this.#hasOpened) this.#fallBack();
+    };
     const client = createWSClient({
       url: this.#httpUrl.replace(/^http/, "ws"),
       keepAlive: KEEP_ALIVE,
       // Asked before every further attempt.
       retryDelayMs: (attempt) => {
-        if (this.#trial === route) this.#endTrial();
-        else if (attempt + 1 >= ATTEMPTS) void this.#suspect(route);
-        return retryDelayMs(attempt);
+        const delay = retryDelayMs(attempt);
+        void look(delay + LOOK_INTERVAL);
+        return delay;
       },
       ...(WebSocket && { WebSocket }),
       ...(connectionParams && { connectionParams }),
@@ -175,7 +190,7 @@ export class Routes {
     const state = client.connectionState.subscribe({
       next: ({ state, error }) => {
         if (state === "pending") {
-          clearTimeout(hangs);
+          clearTimeout(timer);
           this.#hasOpened = true;
           if (this.#trial === route) this.#takeTrial();
           this.#connection.succeed();
@@ -187,25 +202,16 @@ export class Routes {
     const route: Route = {
       link: wsLink<AppRouter>({ client, transformer: superjson })({}),
       close() {
-        clearTimeout(hangs);
+        clearTimeout(timer);
         state.unsubscribe();
         void client.close();
       },
     };
-    if (!this.#hasOpened) {
-      hangs = setTimeout(() => {
-        if (this.#trial === route) this.#endTrial();
-        else void this.#suspect(route);
-      }, OPEN_TIMEOUT);
-    }
+    timer = setTimeout(() => void look(LOOK_INTERVAL), patience);
     return route;
   }
 
-  /** Change to server-sent events if a WebSocket does not open, but the server is there. */
-  async #suspect(route: Route): Promise<void> {
-    const { transport = "auto" } = this.#options;
-    if (this.#hasOpened || transport !== "auto" || !this.#connection.isOnline) return;
-    if (!(await this.#answersRequests()) || this.#route !== route || this.#hasOpened) return;
+  #fallBack(): void {
     this.#connection.move("sse");
     this.#replace(this.#openEvents());
     if (!this.isUsed) this.#connection.succeed();

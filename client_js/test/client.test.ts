@@ -129,6 +129,30 @@ describe("the transport", () => {
     expect(connection.getSnapshot()).toEqual({ status: "live", transport: "websocket", problem: null });
   });
 
+  test.each([
+    ["just after an attempt", 500],
+    ["while the next attempt is far away", 9_700],
+  ])("stays a WebSocket when the server comes %s", async (_, after) => {
+    // Attempts after 0, 0.5, 1.5, 3.5, 7.5 and 12.5 seconds.
+    vi.spyOn(Math, "random").mockReturnValue(1);
+    onTestFinished(() => void vi.restoreAllMocks());
+    const start = Date.now();
+    const isThere = (): boolean => Date.now() - start >= after;
+    const answer = (): Promise<Response> =>
+      isThere() ? Promise.resolve(new Response("", { status: 404 })) : Promise.reject(new TypeError("fetch failed"));
+    Socket.fails = true;
+    const { connection } = client({ fetch: answer });
+    await pass(after);
+    Socket.fails = false;
+    const attempts = Socket.opened.length;
+    await pass(5_000);
+    expect(connection.getSnapshot().transport).toBe("websocket");
+    expect(Socket.opened).toHaveLength(attempts + 1);
+    Socket.opened.at(-1)!.open();
+    await pass(5_000);
+    expect(connection.getSnapshot()).toEqual({ status: "live", transport: "websocket", problem: null });
+  });
+
   test("stays a WebSocket when one has opened before", async () => {
     const { connection } = client();
     await pass(0);

@@ -112,7 +112,8 @@ describe("where WebSockets are blocked", () => {
     const id = await created(client);
     const store = followed(client, id);
     await until(client.connection, ({ transport }) => transport === "sse");
-    expect(proxy.upgrades).toBe(2);
+    const { upgrades } = proxy;
+    expect(upgrades).toBeGreaterThanOrEqual(2);
     await until(store, isReady);
     await until(client.connection, ({ status }) => status === "live");
     const other = followed(clientOf(server.url), id);
@@ -125,7 +126,7 @@ describe("where WebSockets are blocked", () => {
     other.actions.send("Hello back");
     await until(store, isIdleWith(4));
     expect(store.getSnapshot().messages.map(plain)).toEqual(await stored(client, id));
-    expect(proxy.upgrades).toBe(2);
+    expect(proxy.upgrades).toBe(upgrades);
   });
 
   test("a server that was restarted is followed as well", async () => {
