@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 try:
@@ -46,7 +45,7 @@ def serve(target: str | None, host: str | None, port: int | None) -> None:
         _serve_chat(host, port)
     else:
         app = _load_app(target)
-        _runner()(
+        _run(
             app,
             host=host or os.environ.get("HOST") or "127.0.0.1",
             port=_port_of_environment() if port is None else port,
@@ -78,7 +77,7 @@ def _serve_chat(host: str | None, port: int | None) -> None:
         socket = url.replace("http", "ws", 1)
         click.echo(f"Tidewire is listening on {url} ({socket}/api/trpc, {app.state.chat.description})")
 
-    _runner()(
+    _run(
         app,
         host=host or settings.host,
         port=settings.port if port is None else port,
@@ -88,15 +87,18 @@ def _serve_chat(host: str | None, port: int | None) -> None:
     )
 
 
-def _runner() -> Callable[..., None]:
-    """Import what serves, which the other commands do without."""
+def _run(app: Any, **options: Any) -> None:
+    """Serve `app`; what serves is imported here, since the other commands do without."""
     try:
-        from .runner import serve as run
+        from .runner import ListenError, serve
     except ModuleNotFoundError as missing:
         raise click.ClickException(
             f"{missing.name} is not installed; install the server with: pip install 'tidewire[server]'"
         ) from missing
-    return run
+    try:
+        serve(app, **options)
+    except ListenError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _load_app(target: str) -> Any:

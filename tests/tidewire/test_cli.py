@@ -1,6 +1,7 @@
 """The command line: what it serves, and what it says when it cannot."""
 
 import asyncio
+import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Mapping
@@ -172,6 +173,21 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 async def test_a_port_of_the_environment_that_is_none_is_named(target: list[str], port: str) -> None:
     status, output = await python("-m", "tidewire", "serve", *target, env={"PORT": port})
     assert (status, output) == (1, "Error: PORT must be a whole number from 0 to 65535.\n")
+
+
+async def test_a_port_that_is_taken_is_said_in_the_last_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, output = await python("-m", "tidewire", "serve", APP, "--port", str(port))
+    assert status == 1
+    assert output.splitlines()[-1].startswith(f"Error: Port {port} of 127.0.0.1 is taken: ")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no host"])
+async def test_an_address_that_is_not_this_machines_is_said_in_the_last_line(host: str) -> None:
+    status, output = await python("-m", "tidewire", "serve", APP, "--host", host, "--port", "0")
+    assert status == 1
+    assert output.splitlines()[-1].startswith(f"Error: {host}, port 0, cannot be listened on: ")
 
 
 # ---------- the base install
