@@ -41,10 +41,10 @@ def serve(target: str | None, host: str | None, port: int | None) -> None:
 
     The chat server takes its settings from the environment and from `.env`.
     """
-    if target is None:
-        _serve_chat(host, port)
+    app = _new_chat() if target is None else _load_app(target)
+    if _is_chat(app):
+        _serve_chat(app, host, port)
     else:
-        app = _load_app(target)
         _run(
             app,
             host=host or os.environ.get("HOST") or "127.0.0.1",
@@ -62,15 +62,33 @@ def _port_of_environment() -> int:
     return int(text)
 
 
-def _serve_chat(host: str | None, port: int | None) -> None:
-    from .chat import Settings, SettingsError, StoreError, create_chat_app, upgrade_database
+def _new_chat() -> Any:
+    from .chat import Settings, SettingsError, create_chat_app
 
     try:
-        settings = Settings.load()
-        app = create_chat_app(settings)
+        return create_chat_app(Settings.load())
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _is_chat(app: Any) -> bool:
+    """Whether it is the chat server, be it one with tools or a provider of its author's."""
+    chat = getattr(getattr(app, "state", None), "chat", None)
+    if chat is None:
+        return False
+    from .chat.server import ChatServer
+
+    return isinstance(chat, ChatServer)
+
+
+def _serve_chat(app: Any, host: str | None, port: int | None) -> None:
+    from .chat import Settings, StoreError, upgrade_database
+
+    settings: Settings = app.state.chat.settings
+    try:
         # Before uvicorn starts: it would wrap what goes wrong in a traceback.
         asyncio.run(upgrade_database(settings.database_url))
-    except (SettingsError, StoreError) as error:
+    except StoreError as error:
         raise click.ClickException(str(error)) from error
 
     def announce(url: str) -> None:

@@ -114,6 +114,31 @@ async def test_the_port_can_come_from_the_environment() -> None:
         await processes.stop(process)
 
 
+CHAT_SOURCE = """
+from tidewire.chat import create_chat_app
+
+app = create_chat_app(tools=[])
+"""
+
+
+async def test_a_chat_server_of_ones_own_takes_its_settings_from_where_the_other_does(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(CHAT_SOURCE)
+    (tmp_path / ".env").write_text("TIDEWIRE_LOG_LEVEL=error\nDATABASE_URL=sqlite:///shop.db\n")
+    async with processes.serve("shop:app", cwd=tmp_path) as server:
+        assert not [line for line in server.log if "INFO" in line]
+        assert "provider demo with model demo, database sqlite:///shop.db" in "".join(server.log)
+
+
+async def test_a_database_that_a_chat_server_of_ones_own_cannot_open_is_one_sentence(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shop.py").write_text(CHAT_SOURCE)
+    url = f"sqlite:///{tmp_path}"
+    status, output = await python("-m", "tidewire", "serve", "shop:app", env={"DATABASE_URL": url})
+    assert status == 1
+    assert output == f"Error: The database {url} cannot be opened: unable to open database file.\n"
+
+
 # ---------- what cannot be served
 
 
