@@ -3,15 +3,30 @@
 import json
 import re
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
 from tests.processes import ROOT
 from tidewire.chat.settings import Settings
+from tidewire.transports.endpoint import EndpointOptions
 from tidewire_protocol import CODES
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+DOCUMENTS = sorted(
+    [
+        *(*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")),
+        *(ROOT / "client_js/README.md", ROOT / "client_js/app/README.md"),
+    ]
+)
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+FENCED = re.compile(r"^```.*?^```", re.M | re.S)
+HEADING = re.compile(r"^#+ (.*)$", re.M)
+
+
+def anchors(document: Path) -> set[str]:
+    """What links can name in a document, as GitHub makes it of headings."""
+    headings = HEADING.findall(FENCED.sub("", document.read_text()))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def table_rows(document: str) -> set[tuple[str, ...]]:
@@ -22,9 +37,16 @@ def table_rows(document: str) -> set[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_leads_to_a_file(document: Path) -> None:
-    for target in LINK.findall(document.read_text()):
-        assert (document.parent / target).exists(), f"{document.name} links to {target}"
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for target, anchor in LINK.findall(document.read_text()):
+        file = document.parent / target if target else document
+        assert file.exists(), f"{document.name} links to {target}"
+        assert not anchor or anchor in anchors(file), f"{document.name} links to {target}#{anchor}"
+
+
+def test_every_option_of_an_endpoint_is_in_the_guide() -> None:
+    named = {name for row in table_rows("docs/guide.md") for name in re.findall(r"`(\w+)`", row[0])}
+    assert not get_type_hints(EndpointOptions).keys() - named
 
 
 def test_every_setting_is_documented_as_it_is() -> None:

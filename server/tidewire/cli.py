@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 from typing import Any
 
 try:
@@ -42,11 +41,11 @@ def serve(target: str | None, host: str | None, port: int | None) -> None:
 
     The chat server takes its settings from the environment and from `.env`.
     """
-    if target is None:
-        _serve_chat(host, port)
+    app = _new_chat() if target is None else _load_app(target)
+    if _is_chat(app):
+        _serve_chat(app, host, port)
     else:
-        app = _load_app(target)
-        _runner()(
+        _run(
             app,
             host=host or os.environ.get("HOST") or "127.0.0.1",
             port=_port_of_environment() if port is None else port,
@@ -63,22 +62,40 @@ def _port_of_environment() -> int:
     return int(text)
 
 
-def _serve_chat(host: str | None, port: int | None) -> None:
-    from .chat import Settings, SettingsError, StoreError, create_chat_app, upgrade_database
+def _new_chat() -> Any:
+    from .chat import Settings, SettingsError, create_chat_app
 
     try:
-        settings = Settings.load()
-        app = create_chat_app(settings)
+        return create_chat_app(Settings.load())
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _is_chat(app: Any) -> bool:
+    """Whether it is the chat server, be it one with tools or a provider of its author's."""
+    chat = getattr(getattr(app, "state", None), "chat", None)
+    if chat is None:
+        return False
+    from .chat.server import ChatServer
+
+    return isinstance(chat, ChatServer)
+
+
+def _serve_chat(app: Any, host: str | None, port: int | None) -> None:
+    from .chat import Settings, StoreError, upgrade_database
+
+    settings: Settings = app.state.chat.settings
+    try:
         # Before uvicorn starts: it would wrap what goes wrong in a traceback.
         asyncio.run(upgrade_database(settings.database_url))
-    except (SettingsError, StoreError) as error:
+    except StoreError as error:
         raise click.ClickException(str(error)) from error
 
     def announce(url: str) -> None:
         socket = url.replace("http", "ws", 1)
         click.echo(f"Tidewire is listening on {url} ({socket}/api/trpc, {app.state.chat.description})")
 
-    _runner()(
+    _run(
         app,
         host=host or settings.host,
         port=settings.port if port is None else port,
@@ -88,15 +105,18 @@ def _serve_chat(host: str | None, port: int | None) -> None:
     )
 
 
-def _runner() -> Callable[..., None]:
-    """Import what serves, which the other commands do without."""
+def _run(app: Any, **options: Any) -> None:
+    """Serve `app`; what serves is imported here, since the other commands do without."""
     try:
-        from .runner import serve as run
+        from .runner import ListenError, serve
     except ModuleNotFoundError as missing:
         raise click.ClickException(
             f"{missing.name} is not installed; install the server with: pip install 'tidewire[server]'"
         ) from missing
-    return run
+    try:
+        serve(app, **options)
+    except ListenError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _load_app(target: str) -> Any:

@@ -7,7 +7,7 @@ from functools import reduce
 from math import inf
 from operator import or_
 from types import UnionType
-from typing import Any, Final, Never, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Never, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UnsetType
@@ -15,6 +15,7 @@ from msgspec import inspect as types
 
 from tidewire_protocol.messages import CallKind
 
+from .context import Context
 from .middleware import Middleware
 from .procedure import Input, Output, Procedure, is_upload
 from .tracking import Tracked
@@ -102,12 +103,25 @@ def _parameters(
         elif name == "last_event_id":
             if kind != "subscription":
                 raise DeclarationError(f"{where}: only a subscription can take last_event_id")
+            if name in hints and not _takes_event_id(hints[name]):
+                raise DeclarationError(f"{where}: annotate last_event_id as `str | None`")
             found.last_event_id = True
         elif name not in hints:
             raise DeclarationError(f"{where}: annotate the parameter {name}")
+        elif inspect.isclass(hints[name]) and issubclass(hints[name], Context):
+            raise DeclarationError(
+                f"{where}: the parameter {name} is a context: it must be called ctx, and come first"
+            )
         else:
             found.fields.append(parameter)
     return found
+
+
+def _takes_event_id(expected: Any) -> bool:
+    """Whether this is what a client sends when it resumes, or None when it does not."""
+    if get_origin(expected) is Annotated:
+        return _takes_event_id(expected.__origin__)
+    return expected in (Any, object) or {str, type(None)} <= set(_union_members(expected))
 
 
 def _input_of(
@@ -173,7 +187,8 @@ def _has_last_event_id(expected: Any) -> bool:
 
 
 def _output_of(kind: CallKind, function: Callable[..., Any], returned: Any, where: str) -> Output:
-    streams = get_origin(returned) in _STREAMS
+    # typing's AsyncIterator has itself as its origin, but without its events' type nothing can be checked.
+    streams = get_origin(returned) in _STREAMS and get_args(returned) != ()
     if inspect.isgeneratorfunction(function):
         raise DeclarationError(f"{where}: a {kind} that yields must be async")
     if not streams and (kind == "subscription" or inspect.isasyncgenfunction(function)):
@@ -181,6 +196,8 @@ def _output_of(kind: CallKind, function: Callable[..., Any], returned: Any, wher
         raise DeclarationError(f"{where}: a {which} must be annotated to return AsyncIterator[...]")
     if kind != "subscription":
         piece = get_args(returned)[0] if streams else returned
+        if any(Tracked in (member, get_origin(member)) for member in _union_members(piece)):
+            raise DeclarationError(f"{where}: only the events of a subscription can be Tracked")
         _check_type(piece, f"{where}: the return type")
         return Output(piece, streams=streams)
     event = get_args(returned)[0]

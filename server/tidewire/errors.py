@@ -77,8 +77,10 @@ def log_error(report: ErrorReport) -> None:
     This is the default `on_error`.
     """
     error = report.error
-    where = f"{report.kind} {report.path}" if report.path is not None else "connection"
+    where = f"{report.kind or 'call'} {report.path}" if report.path is not None else "connection"
     if CODES[error.code].http_status >= 500:
         logger.error("%s failed: %s: %s", where, error.code, error.message, exc_info=error.__cause__ or error)
     else:
-        logger.info("%s refused: %s: %s", where, error.code, error.message, exc_info=error.__cause__)
+        # The message says all that a failed validation does; where in our code it failed helps nobody.
+        cause = None if isinstance(error.__cause__, msgspec.ValidationError) else error.__cause__
+        logger.info("%s refused: %s: %s", where, error.code, error.message, exc_info=cause)

@@ -162,7 +162,9 @@ def _conform(value: Any, expected: Any) -> Any:
     if type(value) is expected and expected in _SCALARS:
         return value
     if expected is Never:
-        raise RPCError("INTERNAL_SERVER_ERROR", "Output validation failed")
+        raise RPCError("INTERNAL_SERVER_ERROR", "Output validation failed") from TypeError(
+            "An event with an id must be annotated as Tracked[...], and one without an id must not"
+        )
     if value is UNSET and _may_be_undefined(expected):
         return UNSET
     try:

@@ -47,12 +47,18 @@ class Router:
         use: middleware for everything in this router, the first one outermost; that of an
             outer router runs around it.
         routers: routers by name.
+
+    Raises:
+        DeclarationError: a name is taken, or not the name of a router.
     """
 
     def __init__(self, *, use: Iterable[Middleware] = (), **routers: "Router") -> None:
         self._middleware = tuple(use)
         self._members: dict[str, Procedure | Router] = {}
         for name, router in routers.items():
+            # Whoever runs no type checker would find out when the router is served, without a name.
+            if not isinstance(router, Router):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise DeclarationError(f"{name} must be a Router, not {router!r}")
             self._add(_camel(name), router)
 
     @overload

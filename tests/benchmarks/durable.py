@@ -115,7 +115,10 @@ async def throughput(server: Measured, turns: int = 100, words: int = 200) -> No
 
 
 async def first_token(server: Measured, turns: int = 50) -> None:
-    """What the server adds to the upstream's time to its first token, while others stream."""
+    """What the server adds after it asked the upstream, one message after the other.
+
+    What it does before that is in the time to first token of `python -m tests.benchmarks`.
+    """
     sent: dict[str, float] = {}
 
     def answer(request: Any) -> Script:
@@ -133,7 +136,7 @@ async def first_token(server: Measured, turns: int = 50) -> None:
             at = next(at for _, data, at in events if data["type"] == "text_delta")
             delays.append((at - sent[message]) * 1000)
     p99 = statistics.quantiles(delays, n=100)[98]
-    print(f"first token: the server adds p50 {statistics.median(delays):.2f} ms, p99 {p99:.2f} ms")
+    print(f"first token after the request: p50 {statistics.median(delays):.2f} ms, p99 {p99:.2f} ms")
 
 
 async def resume(server: Measured, missed: int = 500, rounds: int = 30) -> None:

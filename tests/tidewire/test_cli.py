@@ -1,6 +1,7 @@
 """The command line: what it serves, and what it says when it cannot."""
 
 import asyncio
+import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import Mapping
@@ -113,6 +114,31 @@ async def test_the_port_can_come_from_the_environment() -> None:
         await processes.stop(process)
 
 
+CHAT_SOURCE = """
+from tidewire.chat import create_chat_app
+
+app = create_chat_app(tools=[])
+"""
+
+
+async def test_a_chat_server_of_ones_own_takes_its_settings_from_where_the_other_does(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(CHAT_SOURCE)
+    (tmp_path / ".env").write_text("TIDEWIRE_LOG_LEVEL=error\nDATABASE_URL=sqlite:///shop.db\n")
+    async with processes.serve("shop:app", cwd=tmp_path) as server:
+        assert not [line for line in server.log if "INFO" in line]
+        assert "provider demo with model demo, database sqlite:///shop.db" in "".join(server.log)
+
+
+async def test_a_database_that_a_chat_server_of_ones_own_cannot_open_is_one_sentence(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shop.py").write_text(CHAT_SOURCE)
+    url = f"sqlite:///{tmp_path}"
+    status, output = await python("-m", "tidewire", "serve", "shop:app", env={"DATABASE_URL": url})
+    assert status == 1
+    assert output == f"Error: The database {url} cannot be opened: unable to open database file.\n"
+
+
 # ---------- what cannot be served
 
 
@@ -172,6 +198,21 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
 async def test_a_port_of_the_environment_that_is_none_is_named(target: list[str], port: str) -> None:
     status, output = await python("-m", "tidewire", "serve", *target, env={"PORT": port})
     assert (status, output) == (1, "Error: PORT must be a whole number from 0 to 65535.\n")
+
+
+async def test_a_port_that_is_taken_is_said_in_the_last_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, output = await python("-m", "tidewire", "serve", APP, "--port", str(port))
+    assert status == 1
+    assert output.splitlines()[-1].startswith(f"Error: Port {port} of 127.0.0.1 is taken: ")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no host"])
+async def test_an_address_that_is_not_this_machines_is_said_in_the_last_line(host: str) -> None:
+    status, output = await python("-m", "tidewire", "serve", APP, "--host", host, "--port", "0")
+    assert status == 1
+    assert output.splitlines()[-1].startswith(f"Error: {host}, port 0, cannot be listened on: ")
 
 
 # ---------- the base install

@@ -16,6 +16,7 @@ from tidewire import (
     Next,
     Router,
     RPCError,
+    log_error,
 )
 from tidewire.testing import CallError, Client
 from tidewire_protocol import CODES
@@ -244,6 +245,28 @@ async def test_a_mistake_of_the_client_is_one_line_in_the_log(caplog: pytest.Log
     assert [(record.levelname, record.exc_info) for record in caplog.records] == [("INFO", None)] * 2
     assert caplog.messages[0] == 'query nowhere refused: NOT_FOUND: No "query"-procedure on path "nowhere"'
     assert caplog.messages[1].startswith("connection refused: PARSE_ERROR: ")
+
+
+async def test_an_input_that_does_not_fit_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tidewire")
+    router = Router()
+
+    @router.query
+    async def greet(name: str) -> str:
+        return name
+
+    async with Peer(router) as peer:
+        peer.call("query", "greet", {})
+        await peer.frame()
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [
+        ("query greet refused: BAD_REQUEST: Object missing required field `name`", None)
+    ]
+
+
+def test_a_path_without_a_procedure_has_no_kind_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tidewire")
+    log_error(ErrorReport(error=RPCError("NOT_FOUND", "nothing here"), path="x"))
+    assert caplog.messages == ["call x refused: NOT_FOUND: nothing here"]
 
 
 async def test_a_deliberate_error_of_the_server_is_logged_with_its_cause(

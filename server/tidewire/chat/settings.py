@@ -10,7 +10,7 @@ from msgspec import Meta, inspect
 
 from .store.errors import DatabaseUrlError
 from .store.url import parse_database_url, shown
-from .variables import SettingsError, Variable, convert, describe, read_dotenv
+from .variables import OURS, SettingsError, Variable, convert, describe, meant_by, read_dotenv
 
 __all__ = ["LogLevel", "ProviderName", "Settings", "SettingsError", "TransformerName", "Variable"]
 
@@ -32,7 +32,7 @@ Timeout = Annotated[float, Meta(ge=0.01, le=3600)]
 
 
 def variable_name(field: str) -> str:
-    return field.upper() if field in COMMON_NAMES else f"TIDEWIRE_{field.upper()}"
+    return field.upper() if field in COMMON_NAMES else f"{OURS}{field.upper()}"
 
 
 def about(description: str, *, allowed: str | None = None) -> Meta:
@@ -138,6 +138,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=variable_name):
         file = read_dotenv(dotenv) if dotenv else {}
         found = {**file, **(os.environ if environ is None else environ)}
         given = {name: value.strip() for name, value in found.items() if value.strip()}
+        known = {field.encode_name for field in fields()}
+        for name in given:
+            if meant := meant_by(name, known):
+                raise SettingsError(f"{name} is not a setting; {meant} is.")
         hints = get_type_hints(cls, include_extras=True)
         settings = cls(
             **{

@@ -1,15 +1,22 @@
 """Environment variables: from text to a checked value, or to a sentence that says what is wrong."""
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from dotenv import dotenv_values
 from msgspec import inspect
 
+OURS: Final = "TIDEWIRE_"
+
+ALIKE: Final = 0.8
+"""Of 1: two letters that changed places are 0.8 in a name of five, and more in longer ones."""
+
 
 class SettingsError(ValueError):
-    """A variable has a wrong value; the sentence names it and says what is allowed."""
+    """A variable has a wrong value or name; the sentence names it and says what is allowed."""
 
 
 class Variable(NamedTuple):
@@ -35,6 +42,18 @@ def read_dotenv(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as UTF-8 text.") from error
     return {name: value for name, value in pairs.items() if value is not None}
+
+
+def meant_by(name: str, known: Collection[str]) -> str | None:
+    """The variable that `name` is a slip of, if it looks like one.
+
+    Other names are left alone: Kubernetes has variables such as TIDEWIRE_PORT for a service of this name.
+    """
+    if name in known or not name.startswith(OURS):
+        return None
+    ends = [each.removeprefix(OURS) for each in known if each.startswith(OURS)]
+    alike = get_close_matches(name.removeprefix(OURS), ends, n=1, cutoff=ALIKE)
+    return OURS + alike[0] if alike else None
 
 
 def convert(text: str, field: inspect.Field, hint: Any) -> Any:

@@ -1,5 +1,5 @@
 """uvicorn, set up for Tidewire."""
 
-from .server import serve
+from .server import ListenError, serve
 
-__all__ = ["serve"]
+__all__ = ["ListenError", "serve"]

@@ -3,9 +3,12 @@
 import asyncio
 import ctypes
 import gc
+import os
 import signal
+import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from errno import EADDRINUSE
 from types import FrameType
 from typing import Any, Final
 
@@ -38,6 +41,22 @@ Five: what fifty thousand new ones have left is looked at in ten milliseconds, a
 """
 
 
+class ListenError(Exception):
+    """The address cannot be listened on; the text says why."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        if error.errno == EADDRINUSE:
+            text = (
+                f"Port {port} of {host} is taken: stop what listens there, or choose another (--port, PORT)."
+            )
+        else:
+            # A host's name has numbers of its own, and of the others the event loop has changed the text.
+            number = None if isinstance(error, socket.gaierror) else error.errno
+            reason = error.strerror if number is None else os.strerror(number)
+            text = f"{host}, port {port}, cannot be listened on: {reason}."
+        super().__init__(text)
+
+
 class Server(uvicorn.Server):
     """Drains at the first SIGTERM or SIGINT, hurries at the second, and ends as a success.
 
@@ -56,10 +75,20 @@ class Server(uvicorn.Server):
         self._draining: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: Any = None) -> None:
-        """Start the application, which registers its drains here."""
+        """Start the application, which registers its drains here.
+
+        Raises:
+            ListenError: nobody can connect; uvicorn has logged it, and ended the application.
+        """
         self._loop = asyncio.get_running_loop()
         with self._shutdown.known():
-            await super().startup(sockets)
+            try:
+                await super().startup(sockets)
+            except SystemExit as exit:
+                # The application's failure leaves nothing here, and is logged with its traceback.
+                if isinstance(exit.__context__, OSError):
+                    raise ListenError(self.config.host, self.config.port, exit.__context__) from exit
+                raise
         _relieve_garbage_collector()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -120,6 +149,9 @@ def serve(
         max_message_bytes: of a WebSocket message that is answered with an error of its own; one
             sixteen times as large ends the connection, so that memory stays bounded.
         announce: is called with the URL once connections are accepted.
+
+    Raises:
+        ListenError: the address cannot be listened on.
     """
     set_up_logging(log_level)
     _limit_malloc()

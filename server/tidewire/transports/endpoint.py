@@ -184,9 +184,15 @@ class Endpoint:
     def _is_allowed(self, headers: Headers) -> bool:
         """Whether the page that asks may."""
         origin = headers.get("origin")
-        if is_allowed_origin(origin, headers.get("host", ""), self._allowed_origins):
+        host = headers.get("host", "")
+        if is_allowed_origin(origin, host, self._allowed_origins):
             return True
-        logger.warning("Refused the page %s: it is not among the allowed origins", origin)
+        # A proxy that does not pass the header on is the usual reason.
+        logger.warning(
+            "Refused the page %s: it is not of the host %s that was asked for, nor among the allowed origins",
+            origin,
+            host,
+        )
         return False
 
 

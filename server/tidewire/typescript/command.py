@@ -11,7 +11,7 @@ from ..targets import load
 from . import TransformerName, TypeScriptError, generate
 
 
-@click.command()
+@click.command(short_help="Write AppRouter for the TypeScript client.")
 @click.argument("target", metavar="MODULE:ROUTER")
 @click.option("-o", "--output", default="-", metavar="FILE", help="Where to write; - prints.  [default: -]")
 @click.option(

@@ -185,3 +185,33 @@ def test_every_variable_is_described_with_its_default() -> None:
     assert all(variable.description.endswith(".") for variable in variables.values())
     assert variables["PORT"][1:3] == ("a whole number from 0 to 65535", "8000")
     assert variables["TIDEWIRE_MODELS"].default == ""
+
+
+# ---------- names
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TIDEWIRE_TRANSFROMER", "TIDEWIRE_TRANSFORMER"),
+        ("TIDEWIRE_MODLE", "TIDEWIRE_MODEL"),
+        ("TIDEWIRE_ALLOWED_ORIGIN", "TIDEWIRE_ALLOWED_ORIGINS"),
+    ],
+)
+def test_a_slip_in_a_name_does_not_leave_the_default_in_force(name: str, meant: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(**{name: "none"})
+    assert str(refused.value) == f"{name} is not a setting; {meant} is."
+
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"{name}=none")
+    with pytest.raises(SettingsError, match=name):
+        Settings.load({}, dotenv)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TIDEWIRE_PORT", "TIDEWIRE_SERVICE_HOST", "TIDEWIRE_PORT_8000_TCP_ADDR", "TIDEWIRE_URL", "TRANSFORMER"],
+)
+def test_names_that_others_may_have_given_are_left_alone(name: str) -> None:
+    assert load(**{name: "tcp://10.0.0.1:8000"}) == Settings()

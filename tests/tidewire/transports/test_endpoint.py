@@ -223,7 +223,9 @@ def test_a_page_of_another_origin_is_refused_with_403_and_logged(
         pass
     assert refused.value.status_code == 403
     assert refused.value.text == "This origin is not allowed.\n"
-    assert [message for message in caplog.messages if origin in message]
+    assert [
+        message for message in caplog.messages if f"{origin}: it is not of the host testserver" in message
+    ]
 
 
 @pytest.mark.parametrize("origin", ["https://app.example.com", "http://testserver"])

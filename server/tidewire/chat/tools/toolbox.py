@@ -38,7 +38,7 @@ class Toolbox:
     """Tools by name.
 
     Raises:
-        ToolDefinitionError: two tools have the same name.
+        ToolDefinitionError: two tools have the same name, or one is none.
     """
 
     def __init__(
@@ -50,6 +50,9 @@ class Toolbox:
     ) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
         for tool in tools:
+            # Whoever runs no type checker would be told that a function has no name.
+            if not isinstance(tool, Tool):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ToolDefinitionError(f"{tool!r} is not a tool: decorate a function with @tool.")
             if tool.name in self._tools:
                 raise ToolDefinitionError(f"Two tools are named {tool.name!r}.")
             self._tools[tool.name] = tool

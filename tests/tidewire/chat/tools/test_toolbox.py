@@ -489,6 +489,14 @@ def test_a_toolbox_knows_its_names() -> None:
     assert "fly" not in TOOLBOX
 
 
+def test_a_function_that_is_no_tool_is_refused() -> None:
+    def plain(text: str) -> str:
+        return text
+
+    with pytest.raises(ToolDefinitionError, match=r"plain.* is not a tool: decorate a function with @tool"):
+        Toolbox([plain])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]  # the slip
+
+
 def test_two_tools_of_one_name_are_refused() -> None:
     with pytest.raises(ToolDefinitionError, match="Two tools are named 'add'"):
         Toolbox([add, shout, add])
