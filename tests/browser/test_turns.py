@@ -97,6 +97,22 @@ async def test_stop_keeps_what_was_there(house: House, tab: Tab) -> None:
     assert [row["status"] for row in house.rows(tab.conversation)] == ["ok", "stopped"]
 
 
+async def test_a_double_click_on_send_does_not_stop_what_was_sent(house: House, tab: Tab) -> None:
+    # A new conversation, and one that is there.
+    for message in ("Count", "Count on"):
+        script, gates = gated("one two")
+        house.playbook.script(message, script)
+        await tab.composer.fill(message)
+        await tab.button("Send").dblclick()
+        await house.playbook.held(message)
+        await expect(tab.button("Stop")).to_be_enabled()
+        for gate in gates:
+            gate.set()
+        await tab.says("one two")
+        await tab.rests()
+    assert [row["status"] for row in house.rows(tab.conversation)] == ["ok"] * 4
+
+
 async def test_a_stop_that_does_not_arrive_says_so_and_is_sent_again(house: House, tab: Tab) -> None:
     house.watch.allow(LOST_NETWORK)
     house.playbook.script("Go on for ever", endless("on and on"))

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, memo, type ReactNode, type SyntheticEvent, useEffect, useRef } from "react";
+import { type KeyboardEvent, memo, type MouseEvent, type ReactNode, type SyntheticEvent, useEffect, useRef } from "react";
 
 import { IconButton } from "../ui/IconButton.js";
 import { SendIcon, StopIcon } from "../ui/icons.js";
@@ -75,11 +75,11 @@ export const Composer = memo(function Composer(props: ComposerProps): ReactNode 
           {onStop === null ? "Enter to send, Shift+Enter for a new line" : "Esc to stop"}
         </span>
         {onStop === null ? (
-          <IconButton label="Send" className="send" disabled={!canSend} onClick={send}>
+          <IconButton label="Send" className="send" disabled={!canSend} onClick={once(send)}>
             <SendIcon />
           </IconButton>
         ) : (
-          <IconButton label={isStopping ? "Stopping" : "Stop"} className="send" disabled={isStopping} onClick={stop}>
+          <IconButton label={isStopping ? "Stopping" : "Stop"} className="send" disabled={isStopping} onClick={once(stop)}>
             <StopIcon />
           </IconButton>
         )}
@@ -87,3 +87,10 @@ export const Composer = memo(function Composer(props: ComposerProps): ReactNode 
     </form>
   );
 });
+
+/** Send and Stop take each other's place: the second click of a double click is not meant for the other. */
+function once(act: (event: MouseEvent) => void): (event: MouseEvent) => void {
+  return (event) => {
+    if (event.detail < 2) act(event);
+  };
+}
