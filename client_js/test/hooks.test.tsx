@@ -223,6 +223,16 @@ describe("two tabs", () => {
     act(() => seen.current.list.refetch());
     await waitFor(() => expect(titles(seen.current)).toEqual(["New", "New"]), WAIT);
   });
+
+  test("of which one was not told list no conversation that they have found to be deleted", async () => {
+    const client = clientOf(server.url);
+    const { id } = await client.trpc.conversations.create.mutate({ title: "Doomed" });
+    const seen = tab(id);
+    await waitFor(() => expect(titles(seen.current)).toEqual(["Doomed", "Doomed"]), WAIT);
+    await client.trpc.conversations.delete.mutate({ conversationId: id });
+    await waitFor(() => expect(seen.current.chat.status).toBe("missing"), WAIT);
+    expect(ids(seen.current.list.conversations)).not.toContain(id);
+  });
 });
 
 describe("useConnectionState", () => {
