@@ -23,6 +23,7 @@ export interface ConversationsOptions {
 export interface Conversations {
   /** The last written in first. */
   readonly conversations: readonly Conversation[];
+  /** "loading" also while other words are looked for; what was shown before them stays meanwhile. */
   readonly status: "loading" | "ready" | "failed";
   /** Why they could not be loaded, or one not be removed, in words a person may read. */
   readonly problem: string | null;
@@ -63,7 +64,7 @@ export function useConversations(options: ConversationsOptions = {}): Conversati
       placeholderData: keepPreviousData,
     }),
   );
-  const { data, isPending, isError, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const { data, isPending, isPlaceholderData, isError, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = query;
 
   const conversations = useMemo(
     () => data?.pages.flatMap(({ items }) => items).filter(({ id }) => !hidden.has(id)) ?? [],
@@ -115,7 +116,7 @@ export function useConversations(options: ConversationsOptions = {}): Conversati
   );
   return {
     conversations,
-    status: isPending ? "loading" : isError && !data ? "failed" : "ready",
+    status: isPending || isPlaceholderData ? "loading" : isError && !data ? "failed" : "ready",
     problem: problem ?? (isError ? readable(error) : null),
     refetch: useCallback(() => void refetch(), [refetch]),
     hasMore: hasNextPage,

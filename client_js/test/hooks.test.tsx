@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { act, cleanup, renderHook, waitFor } from "@testing-library/react";
-import { StrictMode, type ReactNode } from "react";
+import { StrictMode, useState, type ReactNode } from "react";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import type { TidewireClient } from "../src/index.js";
@@ -102,6 +102,20 @@ describe("useConversations", () => {
     const { id } = await client.trpc.conversations.create.mutate({ title: "About narwhals" });
     const list = rendered(client, () => useConversations({ search: "narwhal" }));
     await waitFor(() => expect(ids(list.current.conversations)).toEqual([id]), WAIT);
+  });
+
+  test("is loading until what is shown is what was searched for", async () => {
+    const client = clientOf(server.url);
+    const { id } = await client.trpc.conversations.create.mutate({ title: "About walruses" });
+    const list = rendered(client, () => {
+      const [search, look] = useState("nothing of the kind");
+      return { ...useConversations({ search }), look };
+    });
+    await waitFor(() => expect(list.current.status).toBe("ready"), WAIT);
+    act(() => list.current.look("walrus"));
+    expect(list.current.status).toBe("loading");
+    await waitFor(() => expect(list.current.status).toBe("ready"), WAIT);
+    expect(ids(list.current.conversations)).toEqual([id]);
   });
 
   test("renames at once, and takes it back if the server refuses", async () => {

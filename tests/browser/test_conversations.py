@@ -191,6 +191,17 @@ async def test_esc_stops_the_answer(house: House, tab: Tab) -> None:
     await tab.rests()
 
 
+async def test_enter_in_the_switcher_waits_for_what_is_looked_for(house: House, tab: Tab) -> None:
+    for title in ("Tides", "Weather"):
+        await house.conversation(title=title)
+    await tab.page.reload()
+    await expect(listed(tab)).to_have_text(["Weather", "Tides"])
+    await tab.page.keyboard.press("Control+k")
+    await tab.page.keyboard.type("tides")
+    await tab.page.keyboard.press("Enter")
+    await expect(heading(tab, "Tides")).to_be_visible()
+
+
 async def test_ctrl_k_goes_to_a_conversation(house: House, tab: Tab) -> None:
     await house.conversation("The moon pulls", title="Tides")
     await house.conversation("Rain and snow", title="Weather")

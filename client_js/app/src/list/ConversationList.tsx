@@ -35,7 +35,7 @@ export function ConversationList({ search, currentId, onLeave }: ConversationLis
 
   return (
     <div className="conversations" ref={box} aria-busy={status === "loading"}>
-      {status === "loading" && <LoadingItems />}
+      {status === "loading" && conversations.length === 0 && <LoadingItems />}
       {status === "failed" && conversations.length === 0 && (
         <div className="list-note">
           <p>The conversations could not be loaded. {problem}</p>

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useEffectEvent, useState } from "react";
 import { useConversations } from "tidewire-client/react";
 
 import { titleOf } from "../list/titleOf.js";
@@ -19,6 +19,8 @@ interface Option {
 export function Switcher({ onChoose }: SwitcherProps): ReactNode {
   const [words, setWords] = useState("");
   const [active, setActive] = useState(0);
+  /** Whether Enter was pressed before there was anything to choose from. */
+  const [isEager, setEager] = useState(false);
   const search = useSettled(words.trim());
   const { conversations, status } = useConversations(search === "" ? {} : { search });
 
@@ -27,11 +29,21 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
     { path: "/", title: "Begin a new conversation" },
   ];
   const current = Math.min(active, options.length - 1);
+  /** Whether these are the options for what is written by now. */
+  const isSettled = search === words.trim() && status !== "loading";
 
   const go = (path: string): void => {
     onChoose();
     navigate(path);
   };
+  const goAtLast = useEffectEvent(() => {
+    setEager(false);
+    const found = options[current];
+    if (found !== undefined && conversations.length > 0) go(found.path);
+  });
+  useEffect(() => {
+    if (isEager && isSettled) goAtLast();
+  }, [isEager, isSettled]);
   const onKeyDown = (event: KeyboardEvent): void => {
     const next = stepOf(event.key, current, options.length);
     if (next !== null) {
@@ -41,7 +53,8 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
     } else if (event.key === "Enter" && !event.nativeEvent.isComposing) {
       event.preventDefault();
       const chosen = options[current];
-      if (chosen !== undefined) go(chosen.path);
+      if (!isSettled) setEager(true);
+      else if (chosen !== undefined) go(chosen.path);
     }
   };
 
@@ -63,6 +76,7 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
         onChange={(event) => {
           setWords(event.target.value);
           setActive(0);
+          setEager(false);
         }}
         onKeyDown={onKeyDown}
       />
