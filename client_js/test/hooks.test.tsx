@@ -180,6 +180,22 @@ describe("useConversations", () => {
     await waitFor(async () => expect(ids((await client.trpc.conversations.list.query()).items)).not.toContain(id), WAIT);
   });
 
+  test("shows again what could not be deleted, and says why", async () => {
+    const refusing: typeof fetch = (url, init) =>
+      String(url).includes("conversations.delete") ? Promise.reject(new TypeError("lost")) : fetch(url, init);
+    const client = clientOf(server.url, { fetch: refusing });
+    const id = await created(client);
+    const list = rendered(client, () => useConversations({ undoSeconds: 0.1 }));
+    await waitFor(() => expect(ids(list.current.conversations)).toContain(id), WAIT);
+    act(() => list.current.remove(id));
+    expect(ids(list.current.conversations)).not.toContain(id);
+    await waitFor(() => expect(ids(list.current.conversations)).toContain(id), WAIT);
+    expect(list.current.removalProblem).toBe(
+      "The conversation could not be deleted. The server cannot be reached.",
+    );
+    expect(list.current.problem).toBeNull();
+  });
+
   test("hides and deletes what the page before had removed, and could not delete", async () => {
     const deaf: typeof fetch = (url, init) =>
       String(url).includes("conversations.delete") ? new Promise(() => {}) : fetch(url, init);

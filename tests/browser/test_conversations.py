@@ -6,7 +6,7 @@ from playwright.async_api import Locator, expect
 from tests.browser.house import PHONE, House
 from tests.browser.scripts import endless
 from tests.browser.tab import Tab
-from tests.browser.watch import NOT_FOUND
+from tests.browser.watch import LOST_NETWORK, NOT_FOUND
 from tests.upstream import Stall, stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,6 +84,20 @@ async def test_deleting_can_be_undone_for_a_moment(house: House, tab: Tab) -> No
     await expect(listed(tab)).to_have_text(["Two", "One"])
     await tab.page.reload()
     await expect(listed(tab)).to_have_text(["Two", "One"])
+
+
+async def test_what_cannot_be_deleted_is_back_and_says_why(house: House, tab: Tab) -> None:
+    house.watch.allow(LOST_NETWORK)
+    await house.conversation(title="One")
+    await tab.page.reload()
+    await tab.page.route("**/conversations.delete**", lambda route: route.abort())
+    await listed(tab).first.hover()
+    await tab.button("Delete One").click()
+    await expect(listed(tab)).to_have_count(0)
+    await expect(listed(tab)).to_have_text(["One"])
+    why = "The conversation could not be deleted. The server cannot be reached."
+    await expect(tab.page.get_by_role("region", name="Notices")).to_have_text(why)
+    await expect(tab.status).to_have_text(why)
 
 
 async def test_what_was_deleted_is_gone_after_a_reload(house: House, tab: Tab) -> None:
