@@ -86,6 +86,21 @@ async def test_deleting_can_be_undone_for_a_moment(house: House, tab: Tab) -> No
     await expect(listed(tab)).to_have_text(["Two", "One"])
 
 
+async def test_who_undoes_a_deletion_is_where_they_were(house: House, tab: Tab) -> None:
+    one = await house.conversation(title="One")
+    await house.conversation(title="Two")
+    await tab.visit(one)
+    # Another conversation than the one that is open, and the open one.
+    for title in ("Two", "One"):
+        await listed(tab).filter(has_text=title).hover()
+        await tab.button(f"Delete {title}").click()
+        await expect(listed(tab)).to_have_count(1)
+        await tab.button("Undo").click()
+        await expect(listed(tab)).to_have_text(["Two", "One"])
+        await expect(heading(tab, "One")).to_be_visible()
+        await expect(listed(tab).first if title == "Two" else tab.composer).to_be_focused()
+
+
 async def test_what_cannot_be_deleted_is_back_and_says_why(house: House, tab: Tab) -> None:
     house.watch.allow(LOST_NETWORK)
     await house.conversation(title="One")
