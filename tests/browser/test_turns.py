@@ -154,6 +154,22 @@ async def test_editing_sends_a_message_again_and_drops_what_came_after_it(house:
     assert house.texts(tab.conversation) == ["Third", "You said Third"]
 
 
+async def test_what_is_copied_can_be_pasted_also_where_the_page_is_not_secure(house: House, tab: Tab) -> None:
+    await tab.ask("Hello")
+    await tab.rests()
+    # So it is for a page from a plain http address.
+    await tab.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    await tab.on(tab.answer, "Copy answer")
+    await expect(tab.status).to_have_text("Copied")
+    await expect(tab.answer.get_by_role("button", name="Copy answer")).to_be_focused()
+    await tab.composer.press("Control+v")
+    await expect(tab.composer).to_have_value("You said Hello")
+    await tab.page.evaluate("document.execCommand = () => false")
+    await tab.on(tab.answer, "Copy answer")
+    notices = tab.page.get_by_role("region", name="Notices")
+    await expect(notices).to_have_text("The browser does not allow copying here")
+
+
 async def test_a_reload_in_mid_answer_goes_on(house: House, tab: Tab) -> None:
     script, gates = gated("one two three")
     house.playbook.script("Count", script)
