@@ -55,6 +55,7 @@ export const Composer = memo(function Composer(props: ComposerProps): ReactNode 
         ref={field}
         id="composer"
         aria-label="Message"
+        dir="auto"
         aria-describedby={isTooLong ? "composer-problem" : undefined}
         aria-invalid={isTooLong}
         placeholder="Write a message"

@@ -37,6 +37,7 @@ export function EditForm({ text, onSend, onCancel }: EditFormProps): ReactNode {
       <textarea
         ref={field}
         aria-label="Edited message"
+        dir="auto"
         value={edited}
         onChange={(event) => setEdited(event.target.value)}
       />

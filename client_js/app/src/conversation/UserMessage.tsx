@@ -31,7 +31,7 @@ export function UserMessage({ message }: { readonly message: ChatMessage }): Rea
   const isCut = !isWhole && isLong(content.length);
   return (
     <>
-      <div className="bubble">
+      <div className="bubble" dir="auto">
         {isCut ? previewOf(content) : content}
         {isCut && <ShowAll length={content.length} onShow={() => setWhole(true)} />}
       </div>

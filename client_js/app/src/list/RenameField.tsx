@@ -37,6 +37,7 @@ export function RenameField({ title, onEnd }: RenameFieldProps): ReactNode {
       ref={field}
       className="rename-field"
       aria-label="Title"
+      dir="auto"
       maxLength={200}
       value={text}
       onChange={(event) => setText(event.target.value)}

@@ -44,6 +44,7 @@ export function Sidebar({ currentId, onLeave, onClose }: SidebarProps): ReactNod
         type="search"
         className="search-field"
         aria-label="Search conversations"
+        dir="auto"
         placeholder="Search"
         maxLength={1000}
         value={words}

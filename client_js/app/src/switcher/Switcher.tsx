@@ -64,6 +64,7 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
         type="text"
         role="combobox"
         aria-label="Search conversations"
+        dir="auto"
         aria-expanded="true"
         aria-controls="switcher-options"
         aria-activedescendant={optionId(current)}
@@ -86,6 +87,7 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
             key={path}
             id={optionId(index)}
             role="option"
+            dir="auto"
             aria-selected={index === current}
             onClick={() => go(path)}
             onPointerMove={() => setActive(index)}
