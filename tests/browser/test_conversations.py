@@ -235,6 +235,7 @@ async def test_ctrl_k_goes_to_a_conversation(house: House, tab: Tab) -> None:
     await house.conversation("The moon pulls", title="Tides")
     await house.conversation("Rain and snow", title="Weather")
     dialog = tab.page.get_by_role("dialog", name="Switch conversation")
+    await tab.is_connected()
     await tab.page.keyboard.press("Control+k")
     await expect(dialog.get_by_role("combobox")).to_be_focused()
     await tab.page.keyboard.type("moon")
