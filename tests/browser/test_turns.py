@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.house import House
 from tests.browser.scripts import OVERLOADED, broken_off, endless, gated, thinking
@@ -95,6 +95,50 @@ async def test_stop_keeps_what_was_there(house: House, tab: Tab) -> None:
     await expect(tab.answer).to_contain_text("Stopped")
     await expect(tab.composer).to_be_focused()
     assert [row["status"] for row in house.rows(tab.conversation)] == ["ok", "stopped"]
+
+
+async def test_a_first_message_is_shown_at_once_and_what_is_written_meanwhile_stays(
+    house: House, tab: Tab
+) -> None:
+    await tab.is_connected()
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await tab.page.route("**/conversations.create**", held.put)
+    await tab.ask("Hello")
+    await tab.composer.fill("And another thing")
+    # Neither is lost if the page is left.
+    await held.get()
+    await tab.page.reload()
+    await expect(tab.composer).to_have_value("Hello\n\nAnd another thing")
+    # Nor if the server is not there.
+    house.watch.allow(LOST_NETWORK)
+    await tab.ask("Hello")
+    await tab.composer.fill("And another thing")
+    await (await held.get()).abort()
+    await expect(tab.problem).to_be_visible()
+    await expect(tab.composer).to_have_value("Hello\n\nAnd another thing")
+    await tab.ask("Hello")
+    await tab.composer.fill("And another thing")
+    await (await held.get()).continue_()
+    await tab.shows("Hello", "You said Hello")
+    await expect(tab.composer).to_have_value("And another thing")
+    await tab.button("New conversation").click()
+    await expect(tab.composer).to_have_value("")
+
+
+async def test_who_does_not_wait_for_a_conversation_to_be_created_is_not_taken_there(
+    house: House, tab: Tab
+) -> None:
+    conversation = await house.conversation("Tides")
+    await tab.page.reload()
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await tab.page.route("**/conversations.create**", held.put)
+    await tab.ask("Hello")
+    await tab.page.get_by_role("link", name="Tides").click()
+    await (await held.get()).continue_()
+    await expect(tab.page.get_by_role("link")).to_have_text(["Skip to the conversation", "Hello", "Tides"])
+    assert tab.conversation == conversation
+    await tab.page.get_by_role("link", name="Hello").click()
+    await tab.shows("Hello", "You said Hello")
 
 
 async def test_a_double_click_on_send_does_not_stop_what_was_sent(house: House, tab: Tab) -> None:

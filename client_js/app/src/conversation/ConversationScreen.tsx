@@ -1,4 +1,4 @@
-import { type ReactNode, useCallback, useEffect } from "react";
+import { type ReactNode, useCallback } from "react";
 import { useConnectionState, useConversation, useModels, useTools } from "tidewire-client/react";
 
 import { useConfig } from "../composer/choice.js";
@@ -7,7 +7,6 @@ import { useDraft } from "../composer/useDraft.js";
 import { Header } from "../shell/Header.js";
 import { Unreachable } from "../shell/Unreachable.js";
 import { ActionsProvider, useActionsWith } from "./actions.js";
-import { takeFirstMessage } from "./firstMessage.js";
 import { LoadingMessages } from "./LoadingMessages.js";
 import { MessageList } from "./MessageList.js";
 import { MissingConversation } from "./MissingConversation.js";
@@ -29,11 +28,6 @@ export function ConversationScreen({ id, visit }: ConversationScreenProps): Reac
   const { status, activity, problem, send, stop, loadOlder, reload, tryAgain, dismissProblem } = conversation;
   const rowActions = useActionsWith(config, conversation);
   useAnnounceTurns(conversation);
-
-  useEffect(() => {
-    const first = takeFirstMessage(id);
-    if (first !== undefined) send(first, config);
-  }, [id, send, config]);
 
   const onSend = useCallback(
     (text: string) => {
