@@ -163,6 +163,30 @@ async def test_on_a_phone_the_list_lies_over_the_page(house: House) -> None:
     assert tab.conversation == conversation
 
 
+async def test_on_a_phone_nothing_lies_over_the_composer_after_a_deletion(house: House) -> None:
+    for title in ("One", "Two"):
+        await house.conversation(title=title)
+    tab = await house.tab(size=PHONE, has_touch=True, is_mobile=True)
+    await tab.button("Open conversations").click()
+    await tab.button("Delete Two").click()
+    await expect(tab.button("Undo")).to_be_in_viewport()
+    await tab.button("Close conversations").click()
+    undo, composer = tab.button("Undo"), tab.page.get_by_role("form", name="Write a message")
+    await expect(undo).to_be_in_viewport(ratio=1)
+    over, under = await undo.bounding_box(), await composer.bounding_box()
+    assert over is not None
+    assert under is not None
+    assert over["y"] + over["height"] < under["y"]
+
+
+async def test_words_that_are_searched_in_vain_fit_into_the_list(house: House, tab: Tab) -> None:
+    words = "x" * 400
+    await tab.page.get_by_role("searchbox", name="Search conversations").fill(words)
+    note = tab.page.get_by_text(f"Nothing found for “{words}”.")
+    await expect(note).to_be_visible()
+    assert await note.evaluate("(note) => note.scrollWidth <= note.clientWidth")
+
+
 # ---------- drafts
 
 
