@@ -207,6 +207,15 @@ async def test_drafts_are_kept_for_each_conversation_and_over_a_reload(house: Ho
     await expect(tab.composer).to_have_value("")
 
 
+async def test_an_example_comes_after_what_is_written_already(house: House, tab: Tab) -> None:
+    example = "Explain how tides work, in three paragraphs."
+    await tab.button(example).click()
+    await expect(tab.composer).to_have_value(example)
+    await tab.composer.fill("half a thought")
+    await tab.button(example).click()
+    await expect(tab.composer).to_have_value(f"half a thought\n\n{example}")
+
+
 # ---------- the keyboard
 
 

@@ -14,7 +14,7 @@ import { FirstMessage } from "./FirstMessage.js";
 import { ProblemBanner } from "./ProblemBanner.js";
 import { Welcome } from "./Welcome.js";
 
-/** Between a message that could not be sent and what was written after it. */
+/** Between what is written already and what comes after it. */
 const GAP = "\n\n";
 
 /** A conversation that begins with its first message: nothing is stored before. */
@@ -97,7 +97,7 @@ export function NewConversationScreen({ visit }: { readonly visit: number }): Re
           onRetry={refetch}
         />
       ) : (
-        <Welcome onPick={setDraft} />
+        <Welcome onPick={(example) => setDraft(draft.trim() === "" ? example : `${draft}${GAP}${example}`)} />
       )}
       <div className="dock">
         {problem !== null && (
