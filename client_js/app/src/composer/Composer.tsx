@@ -2,6 +2,7 @@ import { type KeyboardEvent, memo, type MouseEvent, type ReactNode, type Synthet
 
 import { IconButton } from "../ui/IconButton.js";
 import { SendIcon, StopIcon } from "../ui/icons.js";
+import { isComposing } from "../ui/isComposing.js";
 import { ModelSelect } from "./ModelSelect.js";
 import { ToolPicker } from "./ToolPicker.js";
 
@@ -39,9 +40,7 @@ export const Composer = memo(function Composer(props: ComposerProps): ReactNode 
   };
 
   const sendOnEnter = (event: KeyboardEvent): void => {
-    // While an input method composes, Enter takes its suggestion; Safari says so by 229 only.
-    const isComposing = event.nativeEvent.isComposing || event.keyCode === 229;
-    if (event.key === "Enter" && !event.shiftKey && !isComposing) send(event);
+    if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) send(event);
   };
 
   const stop = (): void => {

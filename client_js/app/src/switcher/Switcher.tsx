@@ -4,6 +4,7 @@ import { useConversations } from "tidewire-client/react";
 import { titleOf } from "../list/titleOf.js";
 import { useSettled } from "../list/useSettled.js";
 import { navigate, pathOf } from "../route.js";
+import { isComposing } from "../ui/isComposing.js";
 
 interface SwitcherProps {
   /** Called before the page goes somewhere. */
@@ -50,7 +51,7 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
       event.preventDefault();
       setActive(next);
       document.getElementById(optionId(next))?.scrollIntoView({ block: "nearest" });
-    } else if (event.key === "Enter" && !event.nativeEvent.isComposing) {
+    } else if (event.key === "Enter" && !isComposing(event)) {
       event.preventDefault();
       const chosen = options[current];
       if (!isSettled) setEager(true);
