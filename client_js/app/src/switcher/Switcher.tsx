@@ -1,6 +1,7 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useEffectEvent, useState } from "react";
 import { useConversations } from "tidewire-client/react";
 
+import { LONGEST_SEARCH } from "../list/longestSearch.js";
 import { titleOf } from "../list/titleOf.js";
 import { useSettled } from "../list/useSettled.js";
 import { navigate, pathOf } from "../route.js";
@@ -71,7 +72,7 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
         aria-activedescendant={optionId(current)}
         aria-autocomplete="list"
         placeholder="Search conversations"
-        maxLength={1000}
+        maxLength={LONGEST_SEARCH}
         autoComplete="off"
         autoFocus
         value={words}
