@@ -13,6 +13,8 @@ export interface ComposerProps {
   readonly text: string;
   readonly onChange: (text: string) => void;
   readonly onSend: (text: string) => void;
+  /** Whether something is being sent that cannot be stopped; what is written waits for it. */
+  readonly isSending?: boolean;
   /** Stops the answer; null when there is none to stop. */
   readonly onStop: (() => void) | null;
   /** Whether the answer is about to stop. */
@@ -23,10 +25,10 @@ export interface ComposerProps {
 
 /** Where messages are written: Enter sends, Shift+Enter begins a line. */
 export const Composer = memo(function Composer(props: ComposerProps): ReactNode {
-  const { text, onChange, onSend, onStop, isStopping = false, visit } = props;
+  const { text, onChange, onSend, isSending = false, onStop, isStopping = false, visit } = props;
   const field = useRef<HTMLTextAreaElement>(null);
   const isTooLong = text.length > MAX_LENGTH;
-  const canSend = onStop === null && text.trim() !== "" && !isTooLong;
+  const canSend = onStop === null && !isSending && text.trim() !== "" && !isTooLong;
 
   useEffect(() => {
     // On a touch screen the keyboard would cover what was just opened.

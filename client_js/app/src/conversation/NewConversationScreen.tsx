@@ -110,7 +110,14 @@ export function NewConversationScreen({ visit }: { readonly visit: number }): Re
             onDismiss={onDismiss}
           />
         )}
-        <Composer text={draft} onChange={setDraft} onSend={(text) => void begin(text)} onStop={null} visit={visit} />
+        <Composer
+          text={draft}
+          onChange={setDraft}
+          onSend={(text) => void begin(text)}
+          isSending={sending !== null}
+          onStop={null}
+          visit={visit}
+        />
       </div>
     </>
   );
