@@ -105,6 +105,7 @@ async def test_a_first_message_is_shown_at_once_and_what_is_written_meanwhile_st
     await tab.page.route("**/conversations.create**", held.put)
     await tab.ask("Hello")
     await tab.composer.fill("And another thing")
+    await expect(tab.button("Send")).to_be_disabled()
     # Neither is lost if the page is left.
     await held.get()
     await tab.page.reload()
@@ -123,6 +124,26 @@ async def test_a_first_message_is_shown_at_once_and_what_is_written_meanwhile_st
     await expect(tab.composer).to_have_value("And another thing")
     await tab.button("New conversation").click()
     await expect(tab.composer).to_have_value("")
+
+
+async def test_a_message_that_is_sent_before_the_others_have_come_stays(house: House, tab: Tab) -> None:
+    conversation = await house.conversation("Hello")
+    loaded = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await loaded.wait()
+        await route.continue_()
+
+    await tab.page.route("**/conversations.get**", hold)
+    await tab.page.goto(f"/c/{conversation}")
+    await tab.is_connected()
+    await tab.send("Are you there?")
+    # The server has it, but what it answers cannot be placed yet.
+    await house.playbook.asked("Are you there?")
+    await expect(tab.asked.last).not_to_contain_text("Sending")
+    await expect(tab.questions).to_have_text(["Are you there?"])
+    loaded.set()
+    await tab.shows("Hello", "You said Hello", "Are you there?", "You said Are you there?")
 
 
 async def test_who_does_not_wait_for_a_conversation_to_be_created_is_not_taken_there(

@@ -45,7 +45,7 @@ export function ConversationScreen({ id, visit }: ConversationScreenProps): Reac
 
   if (status === "missing") return <MissingConversation />;
   // What is sent before the rest has been loaded is there at once; what an earlier page has left comes with the rest.
-  const isEarly = isAway || conversation.messages.some(({ delivery }) => delivery === "pending");
+  const isEarly = isAway || conversation.messages.some(({ delivery }) => delivery === undefined || delivery === "pending");
   const hasMessages = status === "ready" || (conversation.messages.length > 0 && (status === "failed" || isEarly));
   const isUnreachable = status === "failed" || isAway;
   return (
