@@ -23,8 +23,9 @@ export interface ConversationsOptions {
 export interface Conversations {
   /** The last written in first. */
   readonly conversations: readonly Conversation[];
+  /** "loading" also while other words are looked for; what was shown before them stays meanwhile. */
   readonly status: "loading" | "ready" | "failed";
-  /** Why they could not be loaded, or one not be removed, in words a person may read. */
+  /** Why they could not be loaded, in words a person may read. */
   readonly problem: string | null;
   /** Load them anew. */
   refetch(): void;
@@ -42,6 +43,8 @@ export interface Conversations {
   undoRemove(id: string): void;
   /** Those whose removal can still be undone, the last one first. */
   readonly removed: readonly Conversation[];
+  /** Why the last one that was removed could not be deleted and is back, in words a person may read. */
+  readonly removalProblem: string | null;
 }
 
 /** The conversations, all or those in which words were found. */
@@ -52,7 +55,7 @@ export function useConversations(options: ConversationsOptions = {}): Conversati
   const queries = useQueryClient();
   const trpc = useTRPC();
   const removals = removalsOf(client);
-  const { undoable, hidden, problem } = useSyncExternalStore(
+  const { undoable, hidden, problem: removalProblem } = useSyncExternalStore(
     removals.subscribe,
     removals.getSnapshot,
     removals.getSnapshot,
@@ -63,7 +66,7 @@ export function useConversations(options: ConversationsOptions = {}): Conversati
       placeholderData: keepPreviousData,
     }),
   );
-  const { data, isPending, isError, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = query;
+  const { data, isPending, isPlaceholderData, isError, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = query;
 
   const conversations = useMemo(
     () => data?.pages.flatMap(({ items }) => items).filter(({ id }) => !hidden.has(id)) ?? [],
@@ -115,8 +118,8 @@ export function useConversations(options: ConversationsOptions = {}): Conversati
   );
   return {
     conversations,
-    status: isPending ? "loading" : isError && !data ? "failed" : "ready",
-    problem: problem ?? (isError ? readable(error) : null),
+    status: isPending || isPlaceholderData ? "loading" : isError && !data ? "failed" : "ready",
+    problem: isError ? readable(error) : null,
     refetch: useCallback(() => void refetch(), [refetch]),
     hasMore: hasNextPage,
     loadingMore: isFetchingNextPage,
@@ -126,6 +129,7 @@ export function useConversations(options: ConversationsOptions = {}): Conversati
     remove,
     undoRemove: useCallback((id: string) => removals.undo(id), [removals]),
     removed: undoable,
+    removalProblem,
   };
 }
 

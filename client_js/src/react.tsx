@@ -50,6 +50,13 @@ export function useConversation(id: string): ConversationView & ConversationActi
   const client = useTidewire();
   const store = useMemo(() => conversationStore(client, id), [client, id]);
   const view = useSyncExternalStore(store.subscribe, store.getSnapshot, store.getSnapshot);
+  const queries = useQueryClient();
+  const trpc = useTRPC();
+  const isMissing = view.status === "missing";
+  useEffect(() => {
+    // It was deleted on another device, of which no list has heard yet.
+    if (isMissing) new ConversationList(queries, trpc.conversations.list.infiniteQueryKey()).remove(id);
+  }, [isMissing, id, queries, trpc]);
   return useMemo(() => ({ ...view, ...store.actions }), [view, store]);
 }
 

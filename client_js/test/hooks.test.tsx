@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { act, cleanup, renderHook, waitFor } from "@testing-library/react";
-import { StrictMode, type ReactNode } from "react";
+import { StrictMode, useState, type ReactNode } from "react";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import type { TidewireClient } from "../src/index.js";
@@ -104,6 +104,20 @@ describe("useConversations", () => {
     await waitFor(() => expect(ids(list.current.conversations)).toEqual([id]), WAIT);
   });
 
+  test("is loading until what is shown is what was searched for", async () => {
+    const client = clientOf(server.url);
+    const { id } = await client.trpc.conversations.create.mutate({ title: "About walruses" });
+    const list = rendered(client, () => {
+      const [search, look] = useState("nothing of the kind");
+      return { ...useConversations({ search }), look };
+    });
+    await waitFor(() => expect(list.current.status).toBe("ready"), WAIT);
+    act(() => list.current.look("walrus"));
+    expect(list.current.status).toBe("loading");
+    await waitFor(() => expect(list.current.status).toBe("ready"), WAIT);
+    expect(ids(list.current.conversations)).toEqual([id]);
+  });
+
   test("renames at once, and takes it back if the server refuses", async () => {
     const client = clientOf(server.url);
     const { id } = await client.trpc.conversations.create.mutate({ title: "Old" });
@@ -166,6 +180,22 @@ describe("useConversations", () => {
     await waitFor(async () => expect(ids((await client.trpc.conversations.list.query()).items)).not.toContain(id), WAIT);
   });
 
+  test("shows again what could not be deleted, and says why", async () => {
+    const refusing: typeof fetch = (url, init) =>
+      String(url).includes("conversations.delete") ? Promise.reject(new TypeError("lost")) : fetch(url, init);
+    const client = clientOf(server.url, { fetch: refusing });
+    const id = await created(client);
+    const list = rendered(client, () => useConversations({ undoSeconds: 0.1 }));
+    await waitFor(() => expect(ids(list.current.conversations)).toContain(id), WAIT);
+    act(() => list.current.remove(id));
+    expect(ids(list.current.conversations)).not.toContain(id);
+    await waitFor(() => expect(ids(list.current.conversations)).toContain(id), WAIT);
+    expect(list.current.removalProblem).toBe(
+      "The conversation could not be deleted. The server cannot be reached.",
+    );
+    expect(list.current.problem).toBeNull();
+  });
+
   test("hides and deletes what the page before had removed, and could not delete", async () => {
     const deaf: typeof fetch = (url, init) =>
       String(url).includes("conversations.delete") ? new Promise(() => {}) : fetch(url, init);
@@ -222,6 +252,16 @@ describe("two tabs", () => {
     await client.trpc.conversations.rename.mutate({ conversationId: id, title: "New" });
     act(() => seen.current.list.refetch());
     await waitFor(() => expect(titles(seen.current)).toEqual(["New", "New"]), WAIT);
+  });
+
+  test("of which one was not told list no conversation that they have found to be deleted", async () => {
+    const client = clientOf(server.url);
+    const { id } = await client.trpc.conversations.create.mutate({ title: "Doomed" });
+    const seen = tab(id);
+    await waitFor(() => expect(titles(seen.current)).toEqual(["Doomed", "Doomed"]), WAIT);
+    await client.trpc.conversations.delete.mutate({ conversationId: id });
+    await waitFor(() => expect(seen.current.chat.status).toBe("missing"), WAIT);
+    expect(ids(seen.current.list.conversations)).not.toContain(id);
   });
 });
 

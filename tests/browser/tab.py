@@ -126,7 +126,8 @@ class Tab:
         await expect(self.texts).to_have_text(list(texts))
 
     async def rests(self) -> None:
-        """Wait until nothing is being answered and the next message can be written."""
+        """Wait until nothing is being sent or answered and the next message can be written."""
+        await expect(self.log.get_by_text("Sending…", exact=True)).to_have_count(0)
         await expect(self.button("Stop")).to_have_count(0)
         await expect(self.button("Stopping")).to_have_count(0)
         await expect(self.button("Send")).to_be_visible()

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import FloatRect, Locator, expect
 
 from tests.browser.axe import SCRIPT, violations
 from tests.browser.house import DESKTOP, PHONE, House, Theme
@@ -178,6 +178,55 @@ async def test_with_reduced_motion_nothing_moves(house: House) -> None:
         "document.getAnimations().filter((each) => each.effect.getComputedTiming().duration > 1).length"
     )
     assert moving == 0
+
+
+async def test_the_ring_around_a_messages_button_is_seen_as_a_whole(house: House) -> None:
+    tab = await house.tab(reduced_motion="reduce")
+    for message in ("Hello", "And again"):
+        await tab.ask(message)
+        await tab.rests()
+    button = tab.asked.first.get_by_role("button", name="Edit message")
+    await tab.asked.first.hover()
+    await button.press("Shift")
+    box = await button.bounding_box()
+    assert box is not None
+    # Where the ring's outer side is.
+    beside: FloatRect = {"x": box["x"] + box["width"] + 2, "y": box["y"], "width": 2, "height": box["height"]}
+    focused = await tab.page.screenshot(clip=beside)
+    await button.blur()
+    assert await tab.page.screenshot(clip=beside) != focused
+
+
+async def test_the_focus_is_not_lost_with_the_button_it_was_on(house: House) -> None:
+    tab = await house.tab()
+    house.playbook.script("Go on", text_answer("word " * 4_000))
+    for message in ("Hello", "Go on"):
+        await tab.ask(message)
+        await tab.rests()
+
+    async def press(row: Locator, name: str) -> None:
+        await row.get_by_role("button", name=name, exact=True).focus()
+        await tab.page.keyboard.press("Enter")
+
+    await press(tab.asked.last, "Edit message")
+    await tab.page.keyboard.press("Escape")
+    await expect(tab.asked.last.get_by_role("button", name="Edit message")).to_be_focused()
+    await tab.log.evaluate("(log) => { log.scrollTop = 0; }")
+    await press(tab.page.locator("main"), "Jump to latest")
+    await expect(tab.log).to_be_focused()
+    await press(tab.asked.last, "Edit message")
+    await tab.page.keyboard.press("Enter")
+    await expect(tab.composer).to_be_focused()
+    await tab.says("You said Go on")
+    await tab.rests()
+    await press(tab.answer, "Regenerate")
+    await expect(tab.composer).to_be_focused()
+    await tab.rests()
+    house.watch.allow(LOST_NETWORK)
+    await tab.page.context.set_offline(True)
+    await tab.ask("Are you there?")
+    await press(tab.asked.last, "Discard")
+    await expect(tab.composer).to_be_focused()
 
 
 async def test_the_focus_goes_through_the_page_in_the_order_in_which_it_is_read(house: House) -> None:

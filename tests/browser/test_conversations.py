@@ -6,7 +6,7 @@ from playwright.async_api import Locator, expect
 from tests.browser.house import PHONE, House
 from tests.browser.scripts import endless
 from tests.browser.tab import Tab
-from tests.browser.watch import NOT_FOUND
+from tests.browser.watch import LOST_NETWORK, NOT_FOUND
 from tests.upstream import Stall, stream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -86,6 +86,35 @@ async def test_deleting_can_be_undone_for_a_moment(house: House, tab: Tab) -> No
     await expect(listed(tab)).to_have_text(["Two", "One"])
 
 
+async def test_who_undoes_a_deletion_is_where_they_were(house: House, tab: Tab) -> None:
+    one = await house.conversation(title="One")
+    await house.conversation(title="Two")
+    await tab.visit(one)
+    # Another conversation than the one that is open, and the open one.
+    for title in ("Two", "One"):
+        await listed(tab).filter(has_text=title).hover()
+        await tab.button(f"Delete {title}").click()
+        await expect(listed(tab)).to_have_count(1)
+        await tab.button("Undo").click()
+        await expect(listed(tab)).to_have_text(["Two", "One"])
+        await expect(heading(tab, "One")).to_be_visible()
+        await expect(listed(tab).first if title == "Two" else tab.composer).to_be_focused()
+
+
+async def test_what_cannot_be_deleted_is_back_and_says_why(house: House, tab: Tab) -> None:
+    house.watch.allow(LOST_NETWORK)
+    await house.conversation(title="One")
+    await tab.page.reload()
+    await tab.page.route("**/conversations.delete**", lambda route: route.abort())
+    await listed(tab).first.hover()
+    await tab.button("Delete One").click()
+    await expect(listed(tab)).to_have_count(0)
+    await expect(listed(tab)).to_have_text(["One"])
+    why = "The conversation could not be deleted. The server cannot be reached."
+    await expect(tab.page.get_by_role("region", name="Notices")).to_have_text(why)
+    await expect(tab.status).to_have_text(why)
+
+
 async def test_what_was_deleted_is_gone_after_a_reload(house: House, tab: Tab) -> None:
     for title in ("One", "Two"):
         await house.conversation(title=title)
@@ -134,6 +163,31 @@ async def test_on_a_phone_the_list_lies_over_the_page(house: House) -> None:
     assert tab.conversation == conversation
 
 
+async def test_on_a_phone_nothing_lies_over_the_composer_after_a_deletion(house: House) -> None:
+    for title in ("One", "Two"):
+        await house.conversation(title=title)
+    tab = await house.tab(size=PHONE, has_touch=True, is_mobile=True)
+    await tab.button("Open conversations").click()
+    await tab.button("Delete Two").click()
+    await expect(tab.button("Undo")).to_be_in_viewport()
+    await tab.button("Close conversations").click()
+    undo, composer = tab.button("Undo"), tab.page.get_by_role("form", name="Write a message")
+    await expect(undo).to_be_in_viewport(ratio=1)
+    over, under = await undo.bounding_box(), await composer.bounding_box()
+    assert over is not None
+    assert under is not None
+    assert over["y"] + over["height"] < under["y"]
+
+
+async def test_the_longest_words_are_looked_for_and_fit_into_the_list(house: House, tab: Tab) -> None:
+    # Each of them takes nine characters of an address.
+    words = "\u6f6e" * 1000
+    await tab.page.get_by_role("searchbox", name="Search conversations").fill(words)
+    note = tab.page.get_by_text("Nothing found for “\u6f6e")
+    await expect(note).to_be_visible()
+    assert await note.evaluate("(note) => note.scrollWidth <= note.clientWidth")
+
+
 # ---------- drafts
 
 
@@ -152,6 +206,15 @@ async def test_drafts_are_kept_for_each_conversation_and_over_a_reload(house: Ho
     await tab.rests()
     await tab.page.reload()
     await expect(tab.composer).to_have_value("")
+
+
+async def test_an_example_comes_after_what_is_written_already(house: House, tab: Tab) -> None:
+    example = "Explain how tides work, in three paragraphs."
+    await tab.button(example).click()
+    await expect(tab.composer).to_have_value(example)
+    await tab.composer.fill("half a thought")
+    await tab.button(example).click()
+    await expect(tab.composer).to_have_value(f"half a thought\n\n{example}")
 
 
 # ---------- the keyboard
@@ -191,10 +254,22 @@ async def test_esc_stops_the_answer(house: House, tab: Tab) -> None:
     await tab.rests()
 
 
+async def test_enter_in_the_switcher_waits_for_what_is_looked_for(house: House, tab: Tab) -> None:
+    for title in ("Tides", "Weather"):
+        await house.conversation(title=title)
+    await tab.page.reload()
+    await expect(listed(tab)).to_have_text(["Weather", "Tides"])
+    await tab.page.keyboard.press("Control+k")
+    await tab.page.keyboard.type("tides")
+    await tab.page.keyboard.press("Enter")
+    await expect(heading(tab, "Tides")).to_be_visible()
+
+
 async def test_ctrl_k_goes_to_a_conversation(house: House, tab: Tab) -> None:
     await house.conversation("The moon pulls", title="Tides")
     await house.conversation("Rain and snow", title="Weather")
     dialog = tab.page.get_by_role("dialog", name="Switch conversation")
+    await tab.is_connected()
     await tab.page.keyboard.press("Control+k")
     await expect(dialog.get_by_role("combobox")).to_be_focused()
     await tab.page.keyboard.type("moon")

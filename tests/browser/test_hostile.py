@@ -115,6 +115,28 @@ async def test_links_are_shown_with_where_they_lead(house: House, tab: Tab) -> N
     await nothing_ran(tab)
 
 
+async def test_what_is_written_from_the_right_is_shown_from_the_right(house: House, tab: Tab) -> None:
+    shalom = "\u05e9\u05dc\u05d5\u05dd"
+    code = f"```\n  {shalom}\n  ```"
+    answer = f"# {shalom}\n\n{shalom}!\n\n- {shalom}\n  {code}\n\n> {shalom}\n\n{code}\n\nEnd."
+    house.playbook.script(shalom, pieces(answer, 9))
+    await tab.composer.fill(shalom)
+    right, left = ("direction", "rtl"), ("direction", "ltr")
+    await expect(tab.composer).to_have_css(*right)
+    await tab.composer.press("Enter")
+    await expect(tab.answer).to_contain_text("End.")
+    await tab.rests()
+    for shown in (
+        tab.questions,
+        tab.page.get_by_role("heading", level=1),
+        tab.page.get_by_role("link", name=shalom),
+        *(tab.texts.locator(f"> {name}") for name in ("h3", "p:not(:last-child)", "ul", "blockquote")),
+    ):
+        await expect(shown).to_have_css(*right)
+    for shown in (*await tab.texts.locator("pre").all(), tab.texts.locator("> p:last-child")):
+        await expect(shown).to_have_css(*left)
+
+
 @pytest.mark.parametrize("size", [1, 3, 50])
 async def test_markdown_that_is_broken_in_mid_stream_is_calm(house: House, tab: Tab, size: int) -> None:
     house.playbook.script("Break", pieces(BROKEN, size))

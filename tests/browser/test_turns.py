@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.house import House
 from tests.browser.scripts import OVERLOADED, broken_off, endless, gated, thinking
@@ -97,6 +97,87 @@ async def test_stop_keeps_what_was_there(house: House, tab: Tab) -> None:
     assert [row["status"] for row in house.rows(tab.conversation)] == ["ok", "stopped"]
 
 
+async def test_a_first_message_is_shown_at_once_and_what_is_written_meanwhile_stays(
+    house: House, tab: Tab
+) -> None:
+    await tab.is_connected()
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await tab.page.route("**/conversations.create**", held.put)
+    await tab.ask("Hello")
+    await tab.composer.fill("And another thing")
+    await expect(tab.button("Send")).to_be_disabled()
+    # Neither is lost if the page is left.
+    await held.get()
+    await tab.page.reload()
+    await expect(tab.composer).to_have_value("Hello\n\nAnd another thing")
+    # Nor if the server is not there.
+    house.watch.allow(LOST_NETWORK)
+    await tab.ask("Hello")
+    await tab.composer.fill("And another thing")
+    await (await held.get()).abort()
+    await expect(tab.problem).to_be_visible()
+    await expect(tab.composer).to_have_value("Hello\n\nAnd another thing")
+    await tab.ask("Hello")
+    await tab.composer.fill("And another thing")
+    await (await held.get()).continue_()
+    await tab.shows("Hello", "You said Hello")
+    await expect(tab.composer).to_have_value("And another thing")
+    await tab.button("New conversation").click()
+    await expect(tab.composer).to_have_value("")
+
+
+async def test_a_message_that_is_sent_before_the_others_have_come_stays(house: House, tab: Tab) -> None:
+    conversation = await house.conversation("Hello")
+    loaded = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await loaded.wait()
+        await route.continue_()
+
+    await tab.page.route("**/conversations.get**", hold)
+    await tab.page.goto(f"/c/{conversation}")
+    await tab.is_connected()
+    await tab.send("Are you there?")
+    # The server has it, but what it answers cannot be placed yet.
+    await house.playbook.asked("Are you there?")
+    await expect(tab.asked.last).not_to_contain_text("Sending")
+    await expect(tab.questions).to_have_text(["Are you there?"])
+    loaded.set()
+    await tab.shows("Hello", "You said Hello", "Are you there?", "You said Are you there?")
+
+
+async def test_who_does_not_wait_for_a_conversation_to_be_created_is_not_taken_there(
+    house: House, tab: Tab
+) -> None:
+    conversation = await house.conversation("Tides")
+    await tab.page.reload()
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await tab.page.route("**/conversations.create**", held.put)
+    await tab.ask("Hello")
+    await tab.page.get_by_role("link", name="Tides").click()
+    await (await held.get()).continue_()
+    await expect(tab.page.get_by_role("link")).to_have_text(["Skip to the conversation", "Hello", "Tides"])
+    assert tab.conversation == conversation
+    await tab.page.get_by_role("link", name="Hello").click()
+    await tab.shows("Hello", "You said Hello")
+
+
+async def test_a_double_click_on_send_does_not_stop_what_was_sent(house: House, tab: Tab) -> None:
+    # A new conversation, and one that is there.
+    for message in ("Count", "Count on"):
+        script, gates = gated("one two")
+        house.playbook.script(message, script)
+        await tab.composer.fill(message)
+        await tab.button("Send").dblclick()
+        await house.playbook.held(message)
+        await expect(tab.button("Stop")).to_be_enabled()
+        for gate in gates:
+            gate.set()
+        await tab.says("one two")
+        await tab.rests()
+    assert [row["status"] for row in house.rows(tab.conversation)] == ["ok"] * 4
+
+
 async def test_a_stop_that_does_not_arrive_says_so_and_is_sent_again(house: House, tab: Tab) -> None:
     house.watch.allow(LOST_NETWORK)
     house.playbook.script("Go on for ever", endless("on and on"))
@@ -136,6 +217,22 @@ async def test_editing_sends_a_message_again_and_drops_what_came_after_it(house:
     await tab.shows("Third", "You said Third")
     await tab.rests()
     assert house.texts(tab.conversation) == ["Third", "You said Third"]
+
+
+async def test_what_is_copied_can_be_pasted_also_where_the_page_is_not_secure(house: House, tab: Tab) -> None:
+    await tab.ask("Hello")
+    await tab.rests()
+    # So it is for a page from a plain http address.
+    await tab.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    await tab.on(tab.answer, "Copy answer")
+    await expect(tab.status).to_have_text("Copied")
+    await expect(tab.answer.get_by_role("button", name="Copy answer")).to_be_focused()
+    await tab.composer.press("Control+v")
+    await expect(tab.composer).to_have_value("You said Hello")
+    await tab.page.evaluate("document.execCommand = () => false")
+    await tab.on(tab.answer, "Copy answer")
+    notices = tab.page.get_by_role("region", name="Notices")
+    await expect(notices).to_have_text("The browser does not allow copying here")
 
 
 async def test_a_reload_in_mid_answer_goes_on(house: House, tab: Tab) -> None:

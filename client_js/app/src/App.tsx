@@ -4,6 +4,7 @@ import { ConversationScreen } from "./conversation/ConversationScreen.js";
 import { MissingConversation } from "./conversation/MissingConversation.js";
 import { NewConversationScreen } from "./conversation/NewConversationScreen.js";
 import { Sidebar } from "./list/Sidebar.js";
+import { useTellRemovalProblems } from "./list/useTellRemovalProblems.js";
 import { useLocation } from "./route.js";
 import { type Shell, ShellContext } from "./shell/shell.js";
 import { StatusLine } from "./shell/StatusLine.js";
@@ -19,6 +20,7 @@ export function App(): ReactNode {
   const isNarrow = useMediaQuery("(max-width: 50rem)");
   const [drawer, isDrawerOpen] = useDialog();
   const [switcher, isSwitching] = useDialog();
+  useTellRemovalProblems();
   const currentId = route.type === "conversation" ? route.id : null;
 
   const shell = useMemo<Shell>(

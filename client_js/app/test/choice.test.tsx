@@ -48,6 +48,15 @@ test("tools that were turned off are not offered, and new ones are", async () =>
   expect(later.config(MODELS, more)).toEqual({ tools: ["new"] });
 });
 
+test("before the server has told what it has, what was chosen holds", async () => {
+  const { choose } = await load();
+  act(() => choose({ model: "small", toolsOff: ["calculate"], tools: TOOLS.map(({ name }) => name) }));
+  const { config } = await load();
+  expect(config([], [])).toEqual({ model: "small", tools: ["current_time"] });
+  // A server may well have no tools.
+  expect(config(MODELS, [])).toEqual({ model: "small" });
+});
+
 test.each(["{", "7", '{"model": 7, "toolsOff": "all"}', '{"toolsOff": [1]}'])("%s in the storage is no choice", async (text) => {
   localStorage.setItem("tidewire.choice", text);
   expect((await load()).config()).toEqual({});

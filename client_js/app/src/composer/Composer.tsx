@@ -1,7 +1,8 @@
-import { type KeyboardEvent, memo, type ReactNode, type SyntheticEvent, useEffect, useRef } from "react";
+import { type KeyboardEvent, memo, type MouseEvent, type ReactNode, type SyntheticEvent, useEffect, useRef } from "react";
 
 import { IconButton } from "../ui/IconButton.js";
 import { SendIcon, StopIcon } from "../ui/icons.js";
+import { isComposing } from "../ui/isComposing.js";
 import { ModelSelect } from "./ModelSelect.js";
 import { ToolPicker } from "./ToolPicker.js";
 
@@ -12,6 +13,8 @@ export interface ComposerProps {
   readonly text: string;
   readonly onChange: (text: string) => void;
   readonly onSend: (text: string) => void;
+  /** Whether something is being sent that cannot be stopped; what is written waits for it. */
+  readonly isSending?: boolean;
   /** Stops the answer; null when there is none to stop. */
   readonly onStop: (() => void) | null;
   /** Whether the answer is about to stop. */
@@ -22,10 +25,10 @@ export interface ComposerProps {
 
 /** Where messages are written: Enter sends, Shift+Enter begins a line. */
 export const Composer = memo(function Composer(props: ComposerProps): ReactNode {
-  const { text, onChange, onSend, onStop, isStopping = false, visit } = props;
+  const { text, onChange, onSend, isSending = false, onStop, isStopping = false, visit } = props;
   const field = useRef<HTMLTextAreaElement>(null);
   const isTooLong = text.length > MAX_LENGTH;
-  const canSend = onStop === null && text.trim() !== "" && !isTooLong;
+  const canSend = onStop === null && !isSending && text.trim() !== "" && !isTooLong;
 
   useEffect(() => {
     // On a touch screen the keyboard would cover what was just opened.
@@ -39,9 +42,7 @@ export const Composer = memo(function Composer(props: ComposerProps): ReactNode 
   };
 
   const sendOnEnter = (event: KeyboardEvent): void => {
-    // While an input method composes, Enter takes its suggestion; Safari says so by 229 only.
-    const isComposing = event.nativeEvent.isComposing || event.keyCode === 229;
-    if (event.key === "Enter" && !event.shiftKey && !isComposing) send(event);
+    if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) send(event);
   };
 
   const stop = (): void => {
@@ -55,6 +56,7 @@ export const Composer = memo(function Composer(props: ComposerProps): ReactNode 
         ref={field}
         id="composer"
         aria-label="Message"
+        dir="auto"
         aria-describedby={isTooLong ? "composer-problem" : undefined}
         aria-invalid={isTooLong}
         placeholder="Write a message"
@@ -75,11 +77,11 @@ export const Composer = memo(function Composer(props: ComposerProps): ReactNode 
           {onStop === null ? "Enter to send, Shift+Enter for a new line" : "Esc to stop"}
         </span>
         {onStop === null ? (
-          <IconButton label="Send" className="send" disabled={!canSend} onClick={send}>
+          <IconButton label="Send" className="send" disabled={!canSend} onClick={once(send)}>
             <SendIcon />
           </IconButton>
         ) : (
-          <IconButton label={isStopping ? "Stopping" : "Stop"} className="send" disabled={isStopping} onClick={stop}>
+          <IconButton label={isStopping ? "Stopping" : "Stop"} className="send" disabled={isStopping} onClick={once(stop)}>
             <StopIcon />
           </IconButton>
         )}
@@ -87,3 +89,10 @@ export const Composer = memo(function Composer(props: ComposerProps): ReactNode 
     </form>
   );
 });
+
+/** Send and Stop take each other's place: the second click of a double click is not meant for the other. */
+function once(act: (event: MouseEvent) => void): (event: MouseEvent) => void {
+  return (event) => {
+    if (event.detail < 2) act(event);
+  };
+}

@@ -13,7 +13,10 @@ export function ToolPicker(): ReactNode {
 
   const on = tools.filter(({ name }) => !toolsOff.includes(name));
   const turn = (name: string, isOn: boolean): void =>
-    choose({ toolsOff: isOn ? toolsOff.filter((each) => each !== name) : [...toolsOff, name] });
+    choose({
+      toolsOff: isOn ? toolsOff.filter((each) => each !== name) : [...toolsOff, name],
+      tools: tools.map((tool) => tool.name),
+    });
 
   return (
     <>

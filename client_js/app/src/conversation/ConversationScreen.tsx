@@ -1,4 +1,4 @@
-import { type ReactNode, useCallback, useEffect } from "react";
+import { type ReactNode, useCallback } from "react";
 import { useConnectionState, useConversation, useModels, useTools } from "tidewire-client/react";
 
 import { useConfig } from "../composer/choice.js";
@@ -7,7 +7,6 @@ import { useDraft } from "../composer/useDraft.js";
 import { Header } from "../shell/Header.js";
 import { Unreachable } from "../shell/Unreachable.js";
 import { ActionsProvider, useActionsWith } from "./actions.js";
-import { takeFirstMessage } from "./firstMessage.js";
 import { LoadingMessages } from "./LoadingMessages.js";
 import { MessageList } from "./MessageList.js";
 import { MissingConversation } from "./MissingConversation.js";
@@ -30,11 +29,6 @@ export function ConversationScreen({ id, visit }: ConversationScreenProps): Reac
   const rowActions = useActionsWith(config, conversation);
   useAnnounceTurns(conversation);
 
-  useEffect(() => {
-    const first = takeFirstMessage(id);
-    if (first !== undefined) send(first, config);
-  }, [id, send, config]);
-
   const onSend = useCallback(
     (text: string) => {
       send(text, config);
@@ -51,7 +45,7 @@ export function ConversationScreen({ id, visit }: ConversationScreenProps): Reac
 
   if (status === "missing") return <MissingConversation />;
   // What is sent before the rest has been loaded is there at once; what an earlier page has left comes with the rest.
-  const isEarly = isAway || conversation.messages.some(({ delivery }) => delivery === "pending");
+  const isEarly = isAway || conversation.messages.some(({ delivery }) => delivery === undefined || delivery === "pending");
   const hasMessages = status === "ready" || (conversation.messages.length > 0 && (status === "failed" || isEarly));
   const isUnreachable = status === "failed" || isAway;
   return (

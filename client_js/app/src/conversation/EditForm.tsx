@@ -1,5 +1,7 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 
+import { isComposing } from "../ui/isComposing.js";
+
 interface EditFormProps {
   readonly text: string;
   onSend(text: string): void;
@@ -20,7 +22,7 @@ export function EditForm({ text, onSend, onCancel }: EditFormProps): ReactNode {
   }, []);
 
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.nativeEvent.isComposing) return;
+    if (isComposing(event)) return;
     if (event.key === "Escape") {
       // Not the answer is to be stopped.
       event.stopPropagation();
@@ -37,6 +39,7 @@ export function EditForm({ text, onSend, onCancel }: EditFormProps): ReactNode {
       <textarea
         ref={field}
         aria-label="Edited message"
+        dir="auto"
         value={edited}
         onChange={(event) => setEdited(event.target.value)}
       />

@@ -69,7 +69,14 @@ export function MessageList({ view, onLoadOlder }: MessageListProps): ReactNode 
         </div>
       </div>
       {!isAtBottom && (
-        <button type="button" className="jump" onClick={jumpToBottom}>
+        <button
+          type="button"
+          className="jump"
+          onClick={() => {
+            jumpToBottom();
+            scroller.current?.focus({ preventScroll: true });
+          }}
+        >
           <ArrowDownIcon />
           Jump to latest
         </button>

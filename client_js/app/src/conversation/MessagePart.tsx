@@ -19,7 +19,13 @@ interface MessagePartProps {
 export const MessagePart = memo(function MessagePart({ part, end, isNear }: MessagePartProps): ReactNode {
   switch (part.type) {
     case "text":
-      if (!isNear) return <div className="prose unparsed">{part.content}</div>;
+      if (!isNear) {
+        return (
+          <div className="prose unparsed" dir="auto">
+            {part.content}
+          </div>
+        );
+      }
       return <MarkdownText text={part.content} live={end !== "whole"} />;
     case "reasoning":
       return <Reasoning text={part.content} isLive={end === "growing"} />;

@@ -1,6 +1,7 @@
 import type { ReactNode } from "react";
 import type { ConversationProblem } from "tidewire-client";
 
+import { focusComposer } from "../composer/focusComposer.js";
 import { AlertIcon } from "../ui/icons.js";
 
 interface ProblemBannerProps {
@@ -11,17 +12,21 @@ interface ProblemBannerProps {
 
 /** Something about the conversation does not work just now. */
 export function ProblemBanner({ problem, onRetry, onDismiss }: ProblemBannerProps): ReactNode {
+  const closing = (act: () => void) => (): void => {
+    act();
+    focusComposer();
+  };
   return (
     <section className="banner" aria-label="Problem">
       <AlertIcon />
       <p>{problem.message}</p>
       <div className="banner-actions">
         {problem.retryable && (
-          <button type="button" className="text-button" onClick={onRetry}>
+          <button type="button" className="text-button" onClick={closing(onRetry)}>
             Retry
           </button>
         )}
-        <button type="button" className="text-button" onClick={onDismiss}>
+        <button type="button" className="text-button" onClick={closing(onDismiss)}>
           Dismiss
         </button>
       </div>

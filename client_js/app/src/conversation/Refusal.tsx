@@ -5,7 +5,7 @@ export function Refusal({ text }: { readonly text: string }): ReactNode {
   return (
     <div className="refusal">
       <strong>The model declined</strong>
-      <p>{text}</p>
+      <p dir="auto">{text}</p>
     </div>
   );
 }

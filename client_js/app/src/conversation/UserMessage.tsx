@@ -1,4 +1,4 @@
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useRef, useState } from "react";
 import type { ChatMessage } from "tidewire-client";
 
 import { CopyButton } from "../ui/CopyButton.js";
@@ -13,6 +13,7 @@ import { isLong, previewOf, ShowAll } from "./ShowAll.js";
 export function UserMessage({ message }: { readonly message: ChatMessage }): ReactNode {
   const [isEditing, setEditing] = useState(false);
   const [isWhole, setWhole] = useState(false);
+  const editButton = useRef<HTMLButtonElement>(null);
   const { edit } = useRowActions();
   const { content, delivery } = message;
 
@@ -20,7 +21,11 @@ export function UserMessage({ message }: { readonly message: ChatMessage }): Rea
     return (
       <EditForm
         text={content}
-        onCancel={() => setEditing(false)}
+        onCancel={() => {
+          setEditing(false);
+          // The button is there again only when this has been rendered.
+          requestAnimationFrame(() => editButton.current?.focus());
+        }}
         onSend={(text) => {
           setEditing(false);
           edit(message.id, text);
@@ -31,7 +36,7 @@ export function UserMessage({ message }: { readonly message: ChatMessage }): Rea
   const isCut = !isWhole && isLong(content.length);
   return (
     <>
-      <div className="bubble">
+      <div className="bubble" dir="auto">
         {isCut ? previewOf(content) : content}
         {isCut && <ShowAll length={content.length} onShow={() => setWhole(true)} />}
       </div>
@@ -39,7 +44,7 @@ export function UserMessage({ message }: { readonly message: ChatMessage }): Rea
         {delivery === undefined ? (
           <div className="actions">
             <CopyButton label="Copy message" text={content} />
-            <IconButton label="Edit message" className="edit" onClick={() => setEditing(true)}>
+            <IconButton ref={editButton} label="Edit message" className="edit" onClick={() => setEditing(true)}>
               <EditIcon />
             </IconButton>
           </div>

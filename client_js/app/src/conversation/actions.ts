@@ -1,6 +1,8 @@
 import { createContext, useContext, useMemo } from "react";
 import type { AIConfig, ConversationActions } from "tidewire-client";
 
+import { focusComposer } from "../composer/focusComposer.js";
+
 /** What the rows of a conversation can do; the same object as long as nothing about it changes. */
 export interface RowActions {
   retry(key: string): void;
@@ -19,15 +21,27 @@ export function useRowActions(): RowActions {
   return actions;
 }
 
-/** A conversation's actions for its rows, with what was chosen for answers. */
+/** A conversation's actions for its rows, with what was chosen for answers. The button pressed is gone after each. */
 export function useActionsWith(config: AIConfig, actions: ConversationActions): RowActions {
   const { retry, discard, regenerate, edit } = actions;
   return useMemo(
     () => ({
-      retry,
-      discard,
-      regenerate: (messageId) => regenerate(messageId, config),
-      edit: (messageId, text) => edit(messageId, text, config),
+      retry: (key) => {
+        retry(key);
+        focusComposer();
+      },
+      discard: (key) => {
+        discard(key);
+        focusComposer();
+      },
+      regenerate: (messageId) => {
+        regenerate(messageId, config);
+        focusComposer();
+      },
+      edit: (messageId, text) => {
+        edit(messageId, text, config);
+        focusComposer();
+      },
     }),
     [config, retry, discard, regenerate, edit],
   );

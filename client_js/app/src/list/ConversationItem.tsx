@@ -45,7 +45,14 @@ export function ConversationItem(props: ConversationItemProps): ReactNode {
   }
   return (
     <li className="item" data-current={isCurrent}>
-      <a ref={link} href={path} aria-current={isCurrent ? "page" : undefined} title={title} onClick={follow}>
+      <a
+        ref={link}
+        href={path}
+        dir="auto"
+        aria-current={isCurrent ? "page" : undefined}
+        title={title}
+        onClick={follow}
+      >
         {title}
       </a>
       <div className="item-actions">

@@ -7,6 +7,7 @@ import { notify } from "../shell/notices.js";
 import { navigate } from "../route.js";
 import { ConversationItem } from "./ConversationItem.js";
 import { byAge } from "./byAge.js";
+import { rememberOpen } from "./openRemovals.js";
 import { titleOf } from "./titleOf.js";
 import { useRetrying } from "./useRetrying.js";
 
@@ -30,12 +31,14 @@ export function ConversationList({ search, currentId, onLeave }: ConversationLis
     focusNeighbour(box.current);
     list.remove(conversation.id);
     announce(`Deleted ${titleOf(conversation)}. It can be undone.`);
-    if (conversation.id === currentId) navigate("/");
+    if (conversation.id !== currentId) return;
+    rememberOpen(conversation.id);
+    navigate("/");
   };
 
   return (
     <div className="conversations" ref={box} aria-busy={status === "loading"}>
-      {status === "loading" && <LoadingItems />}
+      {status === "loading" && conversations.length === 0 && <LoadingItems />}
       {status === "failed" && conversations.length === 0 && (
         <div className="list-note">
           <p>The conversations could not be loaded. {problem}</p>

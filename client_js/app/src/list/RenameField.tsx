@@ -1,5 +1,7 @@
 import { type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from "react";
 
+import { isComposing } from "../ui/isComposing.js";
+
 interface RenameFieldProps {
   readonly title: string;
   /** Called once, with the new title, or null if there is none. */
@@ -22,7 +24,7 @@ export function RenameField({ title, onEnd }: RenameFieldProps): ReactNode {
   const keep = (): void => end(text.trim() === "" ? null : text.trim());
 
   const onKeyDown = (event: KeyboardEvent): void => {
-    if (event.nativeEvent.isComposing) return;
+    if (isComposing(event)) return;
     if (event.key === "Enter") keep();
     if (event.key === "Escape") {
       // Nothing else that Esc does is meant: not the answer, not the drawer.
@@ -37,6 +39,7 @@ export function RenameField({ title, onEnd }: RenameFieldProps): ReactNode {
       ref={field}
       className="rename-field"
       aria-label="Title"
+      dir="auto"
       maxLength={200}
       value={text}
       onChange={(event) => setText(event.target.value)}

@@ -4,6 +4,7 @@ import { navigate } from "../route.js";
 import { IconButton } from "../ui/IconButton.js";
 import { CloseIcon, MarkIcon, PlusIcon } from "../ui/icons.js";
 import { ConversationList } from "./ConversationList.js";
+import { LONGEST_SEARCH } from "./longestSearch.js";
 import { useSettled } from "./useSettled.js";
 
 interface SidebarProps {
@@ -44,8 +45,9 @@ export function Sidebar({ currentId, onLeave, onClose }: SidebarProps): ReactNod
         type="search"
         className="search-field"
         aria-label="Search conversations"
+        dir="auto"
         placeholder="Search"
-        maxLength={1000}
+        maxLength={LONGEST_SEARCH}
         value={words}
         onChange={(event) => setWords(event.target.value)}
       />

@@ -19,7 +19,7 @@ export const CodeBlock = memo(function CodeBlock({ code, language, closed }: Cod
   const box = useFollowEnd<HTMLPreElement>(code, !closed);
   const name = language === "" ? "Code" : `Code, ${language}`;
   return (
-    <figure className="code-block">
+    <figure className="code-block" dir="ltr">
       <figcaption>
         <span>{language === "" ? "text" : language}</span>
         <CopyButton label="Copy code" text={code} />

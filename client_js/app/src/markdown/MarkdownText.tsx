@@ -43,7 +43,7 @@ const MarkdownBlock = memo(function MarkdownBlock({ block, definitions, live }: 
     case "markdown":
       return <Passage text={block.text} definitions={definitions} as="whole" live={live} />;
     case "paragraph":
-      return <p>{pieces(block.pieces, "paragraph", definitions, live)}</p>;
+      return <p dir="auto">{pieces(block.pieces, "paragraph", definitions, live)}</p>;
     case "table":
       return (
         <ScrollingTable>
@@ -53,7 +53,13 @@ const MarkdownBlock = memo(function MarkdownBlock({ block, definitions, live }: 
       );
     case "list": {
       const items = pieces(block.items, "item", definitions, live);
-      return block.start === null ? <ul>{items}</ul> : <ol start={block.start}>{items}</ol>;
+      return block.start === null ? (
+        <ul dir="auto">{items}</ul>
+      ) : (
+        <ol dir="auto" start={block.start}>
+          {items}
+        </ol>
+      );
     }
   }
 });

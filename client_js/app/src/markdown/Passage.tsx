@@ -6,12 +6,12 @@ import { components, safeUrl } from "./components.js";
 import { gfm } from "./gfm.js";
 import { heal } from "./heal.js";
 import { isReadable } from "./isReadable.js";
-import { htmlAsText, onlyTableHead, onlyTableRows, unwrapLists, unwrapParagraphs } from "./unwrap.js";
+import { directed, htmlAsText, onlyTableHead, onlyTableRows, unwrapLists, unwrapParagraphs } from "./unwrap.js";
 import { usePaced } from "./usePaced.js";
 
 const remarkPlugins: NonNullable<Options["remarkPlugins"]> = [gfm];
 const rehypePlugins = {
-  whole: [htmlAsText],
+  whole: [htmlAsText, directed],
   paragraph: [unwrapParagraphs],
   item: [unwrapLists],
   "table head": [onlyTableHead],
@@ -56,7 +56,11 @@ function Unparsed({ text, as }: Pick<PassageProps, "text" | "as">): ReactNode {
   if (as === "paragraph") return text;
   if (as === "item") return <li className="unparsed">{text}</li>;
   if (as !== "whole") return <UnparsedRow text={text} />;
-  return <p className="unparsed">{text}</p>;
+  return (
+    <p className="unparsed" dir="auto">
+      {text}
+    </p>
+  );
 }
 
 function UnparsedRow({ text }: { readonly text: string }): ReactNode {

@@ -29,7 +29,7 @@ function UnloadedImage({ src, alt }: ComponentProps<"img">): ReactNode {
 export function ScrollingTable({ children }: { readonly children?: ReactNode }): ReactNode {
   return (
     <div className="table-box" role="group" aria-label="Table" tabIndex={0}>
-      <table>{children}</table>
+      <table dir="auto">{children}</table>
     </div>
   );
 }
@@ -51,8 +51,10 @@ function Checkbox({ checked }: ComponentProps<"input">): ReactNode {
 const headings = Object.fromEntries(
   (["h1", "h2", "h3", "h4", "h5", "h6"] as const).map((name, index) => {
     const Tag = `h${Math.max(index + 1, 3)}` as "h3";
-    const Heading = ({ children }: { readonly children?: ReactNode }): ReactNode => (
-      <Tag className={`heading-${index + 1}`}>{children}</Tag>
+    const Heading = ({ dir, children }: ComponentProps<"h3">): ReactNode => (
+      <Tag className={`heading-${index + 1}`} dir={dir}>
+        {children}
+      </Tag>
     );
     return [name, Heading];
   }),

@@ -14,6 +14,13 @@ export const onlyTableHead: Plugin = () => onlyOfTable("thead");
 /** Leaves the rows of a table. */
 export const onlyTableRows: Plugin = () => onlyOfTable("tbody");
 
+/** Has each of the outermost elements go where its first letter says: Arabic from the right. */
+export const directed: Plugin = () => (tree) => {
+  for (const node of tree.children) {
+    if (node.type === "element") node.properties["dir"] = "auto";
+  }
+};
+
 function onlyOfTable(name: "thead" | "tbody"): (tree: Root) => void {
   return (tree) => {
     const table = tree.children.find((node) => isElement(node, "table"));

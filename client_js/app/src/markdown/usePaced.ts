@@ -11,6 +11,8 @@ export function usePaced(text: string, isGrowing: boolean): string {
   const latest = useRef(text);
   const timer = useRef<number | undefined>(undefined);
   const pause = isGrowing ? pauseFor(text) : 0;
+  // What is shown when the pauses begin is what was shown before them.
+  if (pause === 0 && shown !== text) show(text);
 
   useEffect(() => {
     latest.current = text;

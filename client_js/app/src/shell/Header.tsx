@@ -21,7 +21,9 @@ export const Header = memo(function Header({ title }: { readonly title: string }
           <MenuIcon />
         </IconButton>
       )}
-      <h1 title={title}>{title}</h1>
+      <h1 title={title} dir="auto">
+        {title}
+      </h1>
       <ConnectionPill />
       <IconButton label="Switch conversation" aria-keyshortcuts="Control+K Meta+K" onClick={openSwitcher}>
         <SearchIcon />

@@ -1,9 +1,11 @@
-import { type KeyboardEvent, type ReactNode, useState } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useEffectEvent, useState } from "react";
 import { useConversations } from "tidewire-client/react";
 
+import { LONGEST_SEARCH } from "../list/longestSearch.js";
 import { titleOf } from "../list/titleOf.js";
 import { useSettled } from "../list/useSettled.js";
 import { navigate, pathOf } from "../route.js";
+import { isComposing } from "../ui/isComposing.js";
 
 interface SwitcherProps {
   /** Called before the page goes somewhere. */
@@ -19,6 +21,8 @@ interface Option {
 export function Switcher({ onChoose }: SwitcherProps): ReactNode {
   const [words, setWords] = useState("");
   const [active, setActive] = useState(0);
+  /** Whether Enter was pressed before there was anything to choose from. */
+  const [isEager, setEager] = useState(false);
   const search = useSettled(words.trim());
   const { conversations, status } = useConversations(search === "" ? {} : { search });
 
@@ -27,21 +31,32 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
     { path: "/", title: "Begin a new conversation" },
   ];
   const current = Math.min(active, options.length - 1);
+  /** Whether these are the options for what is written by now. */
+  const isSettled = search === words.trim() && status !== "loading";
 
   const go = (path: string): void => {
     onChoose();
     navigate(path);
   };
+  const goAtLast = useEffectEvent(() => {
+    setEager(false);
+    const found = options[current];
+    if (found !== undefined && conversations.length > 0) go(found.path);
+  });
+  useEffect(() => {
+    if (isEager && isSettled) goAtLast();
+  }, [isEager, isSettled]);
   const onKeyDown = (event: KeyboardEvent): void => {
     const next = stepOf(event.key, current, options.length);
     if (next !== null) {
       event.preventDefault();
       setActive(next);
       document.getElementById(optionId(next))?.scrollIntoView({ block: "nearest" });
-    } else if (event.key === "Enter" && !event.nativeEvent.isComposing) {
+    } else if (event.key === "Enter" && !isComposing(event)) {
       event.preventDefault();
       const chosen = options[current];
-      if (chosen !== undefined) go(chosen.path);
+      if (!isSettled) setEager(true);
+      else if (chosen !== undefined) go(chosen.path);
     }
   };
 
@@ -51,18 +66,20 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
         type="text"
         role="combobox"
         aria-label="Search conversations"
+        dir="auto"
         aria-expanded="true"
         aria-controls="switcher-options"
         aria-activedescendant={optionId(current)}
         aria-autocomplete="list"
         placeholder="Search conversations"
-        maxLength={1000}
+        maxLength={LONGEST_SEARCH}
         autoComplete="off"
         autoFocus
         value={words}
         onChange={(event) => {
           setWords(event.target.value);
           setActive(0);
+          setEager(false);
         }}
         onKeyDown={onKeyDown}
       />
@@ -72,6 +89,7 @@ export function Switcher({ onChoose }: SwitcherProps): ReactNode {
             key={path}
             id={optionId(index)}
             role="option"
+            dir="auto"
             aria-selected={index === current}
             onClick={() => go(path)}
             onPointerMove={() => setActive(index)}

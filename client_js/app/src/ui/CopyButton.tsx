@@ -1,6 +1,8 @@
 import { type ReactNode, useEffect, useState } from "react";
 
 import { announce } from "../announcer.js";
+import { notify } from "../shell/notices.js";
+import { copy } from "./copy.js";
 import { IconButton } from "./IconButton.js";
 import { CheckIcon, CopyIcon } from "./icons.js";
 
@@ -19,18 +21,18 @@ export function CopyButton({ label, text }: CopyButtonProps): ReactNode {
     return () => clearTimeout(timer);
   }, [isCopied]);
 
-  const copy = async (): Promise<void> => {
+  const press = async (): Promise<void> => {
     try {
-      await navigator.clipboard.writeText(text);
+      await copy(text);
       setCopied(true);
       announce("Copied");
     } catch {
-      announce("The browser does not allow copying here");
+      notify("The browser does not allow copying here");
     }
   };
 
   return (
-    <IconButton label={label} onClick={() => void copy()}>
+    <IconButton label={label} onClick={() => void press()}>
       {isCopied ? <CheckIcon /> : <CopyIcon />}
     </IconButton>
   );
