@@ -99,15 +99,13 @@ class Turns:
             # What was read before a turn began or ended does not fit what is true after it.
             if turn is not self._active.get(conversation_id):
                 continue
-            # It may have done both, here or on another server.
-            if turn is None and position != await journal.position(conversation_id):
-                continue
             shown = [live if live and message.id == live.id else message for message in page.items]
             if turn is None and shown and shown[-1].status == "streaming":
-                so_far = await self._readers.answer_so_far(shown[-1])
-                if so_far is None:
-                    continue
-                shown[-1], position = so_far
+                # Not by the position: another server may write on faster than anybody looks.
+                shown[-1], position = await self._readers.answer_so_far(shown[-1])
+            # It may have done both, here or on another server.
+            elif turn is None and position != await journal.position(conversation_id):
+                continue
             return Picture(messages=shown, next_cursor=page.next_cursor, turn=turn, position=position)
 
     async def stream(self, question: Question, last_event_id: str | None) -> Reading:
