@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.tidewire.chat.house import House, read, said
+from tests.tidewire.chat.log.journal import until
 from tests.tidewire.chat.scripted import WAIT_SECONDS, text
 from tidewire import RPCError, Tracked
 from tidewire.chat.events import Complete, MessageEvent, Snapshot, TextDelta, UsageReport
@@ -217,10 +218,14 @@ async def test_a_deleted_conversation_ends_who_waits_for_it(house: House) -> Non
 
 
 async def test_a_deleted_conversation_ends_who_follows_it(house: House) -> None:
-    house.provider.script([*text("one"), asyncio.Event()])
+    gate = asyncio.Event()
+    house.provider.script([gate, *text("one"), asyncio.Event()])
+    await house.at_gate()
     reader = Reader(await house.turns.watch(house.conversation_id, last_event_id=None))
     reading = asyncio.create_task(reader.read())
-    await house.at_gate()
+    # It follows once something has come that it has not been shown at the beginning.
+    await until(lambda: bool(reader.seen))
+    gate.set()
     async with asyncio.timeout(WAIT_SECONDS):
         await reader.following.wait()
     assert await house.turns.delete("ann", house.conversation_id)
