@@ -289,7 +289,7 @@ class Readers:
                 if after is not None and not await self._is_known(channel, after):
                     after = None
                 while True:
-                    # Only who holds the channel is told of a deletion; and of another server's nobody is.
+                    # Only who holds the channel is told of a deletion, and of another server's later.
                     if not await self._store.conversations.exists(conversation_id):
                         raise LogEndedError
                     if after is None:

@@ -233,6 +233,24 @@ async def test_a_deleted_conversation_ends_who_follows_it(house: House) -> None:
         await reading
 
 
+async def test_who_follows_a_turn_sees_its_end_though_others_are_looked_at_during_the_deletion(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = house.store.conversations.delete
+
+    async def delete_and_look(owner: str, conversation_id: str, turn_id: str | None = None) -> bool:
+        deleted = await delete(owner, conversation_id, turn_id)
+        # As every fifth of a second, while there is another server.
+        await house.log.refresh([conversation_id])
+        return deleted
+
+    monkeypatch.setattr(house.store.conversations, "delete", delete_and_look)
+    house.provider.script([Text("one"), asyncio.Event()])
+    reading = asyncio.create_task(read(await house.at_gate()))
+    assert await house.turns.delete("ann", house.conversation_id)
+    assert isinstance((await reading)[-1].data, Complete)
+
+
 @pytest.mark.parametrize("has_cursor", [False, True])
 @pytest.mark.parametrize("is_told_late", [False, True])
 async def test_who_comes_while_a_conversation_is_deleted_is_told(

@@ -154,6 +154,27 @@ async def test_a_conversation_is_not_deleted_under_an_answer_of_the_old_server(
         assert await new.client.mutate("conversations.delete", conversation) == {"deleted": True}
 
 
+async def test_who_follows_on_the_new_server_is_told_that_the_old_one_has_deleted_the_conversation(
+    old: House, settings: Settings
+) -> None:
+    old.provider.script([Text("one "), asyncio.Event()])
+    asked = {"conversationId": await new_conversation(old), "message": "Hello", "clientMessageId": "mine"}
+    conversation = {"conversationId": asked["conversationId"]}
+    async with old.client.subscribe(STREAM, asked), running(settings) as new:
+        await old.at_gate()
+        async with (
+            new.client.subscribe(STREAM, asked) as events,
+            new.client.subscribe(WATCH, conversation) as watched,
+            asyncio.timeout(WAIT_SECONDS),
+        ):
+            await anext(events)
+            await anext(watched)
+            assert await old.client.mutate("conversations.delete", conversation) == {"deleted": True}
+            for reader in (events, watched):
+                with pytest.raises(CallError, match="deleted"):
+                    await read(reader)
+
+
 async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
     old: House, settings: Settings
 ) -> None:

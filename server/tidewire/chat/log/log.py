@@ -196,7 +196,7 @@ class Log:
             self._opening[conversation_id] = max(self._opening[conversation_id], written)
 
     async def refresh(self, conversation_ids: Iterable[str]) -> None:
-        """Let readers see what another server has written.
+        """Let readers see what another server has written, or that it has deleted their conversation.
 
         Raises:
             StoreError: the journal cannot be read.
@@ -204,9 +204,16 @@ class Log:
         known = [each for each in conversation_ids if each in self._channels or each in self._opening]
         if not known:
             return
-        for conversation_id, number in (await self.journal.positions(known)).items():
+        positions = await self.journal.positions(known)
+        for conversation_id in known:
+            number = positions.get(conversation_id)
+            channel = self._channels.get(conversation_id)
+            if number is None:
+                if channel is not None:
+                    channel.others_deleted()
+                continue
             self._note_opening(conversation_id, number)
-            if channel := self._channels.get(conversation_id):
+            if channel is not None:
                 channel.others_wrote(number)
 
     async def _refresh_often(self) -> None:
