@@ -188,6 +188,11 @@ class Turns:
                     is_own = self.is_active(conversation_id, busy.turn_id)
                     if not is_own and not await self._is_closed(conversation_id, busy.turn_id):
                         raise _elsewhere() from busy
+            except StoreError:
+                # It may be deleted all the same, and only the word of it lost.
+                if await self._services.store.conversations.exists(conversation_id):
+                    raise
+                return True
 
     async def forget(self, conversation_id: str) -> None:
         """Stop the active turn of a conversation that was deleted, and drop its events."""

@@ -254,6 +254,31 @@ async def test_a_reader_that_begins_after_the_deletion_is_told_so(house: House) 
     assert caught.value.code == "NOT_FOUND"
 
 
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_a_deletion_is_made_whole_though_the_word_of_it_got_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
+) -> None:
+    delete = house.store.conversations.delete
+
+    async def lost(owner: str, conversation_id: str, turn_id: str | None = None) -> bool:
+        if is_deleted:
+            await delete(owner, conversation_id, turn_id)
+        raise StoreError("The database is busy or unavailable.")
+
+    monkeypatch.setattr(house.store.conversations, "delete", lost)
+    house.provider.script([Text("one"), asyncio.Event()])
+    events = await house.at_gate()
+    if is_deleted:
+        reading = asyncio.create_task(read(events))
+        assert await house.turns.delete("ann", house.conversation_id)
+        await asyncio.wait([reading])
+        assert house.turns.active(house.conversation_id) is None
+    else:
+        with pytest.raises(StoreError):
+            await house.turns.delete("ann", house.conversation_id)
+        assert house.turns.active(house.conversation_id) is not None
+
+
 async def test_closing_waits_for_a_turn_that_begins_and_interrupts_it(
     house: House, beginning: SlowBeginning
 ) -> None:
