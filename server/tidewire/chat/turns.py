@@ -125,7 +125,11 @@ class Turns:
         attaching = asyncio.create_task(self._attach(question, last_event_id))
         self._attaching.add(attaching)
         attaching.add_done_callback(self._attaching.discard)
-        place = await asyncio.shield(attaching)
+        try:
+            place = await asyncio.shield(attaching)
+        except asyncio.CancelledError:
+            attaching.add_done_callback(_log_unheard_failure)
+            raise
         has_cursor = last_event_id is not None
         return self._readers.turn(question.conversation_id, place, has_cursor=has_cursor)
 
@@ -408,6 +412,13 @@ class Turns:
         turn = Turn(request, self._services, Recorder(channel, turn_id), end)
         self._active[conversation_id] = turn
         return Place(turn_id, turn.start)
+
+
+def _log_unheard_failure(attaching: asyncio.Task[Place]) -> None:
+    error = None if attaching.cancelled() else attaching.exception()
+    # A refusal was only the sender's business.
+    if error is not None and not isinstance(error, RPCError):
+        logger.warning("A message could not be taken whose sender has gone", exc_info=error)
 
 
 def _busy() -> RPCError:

@@ -1,6 +1,7 @@
 """Who starts a turn, who attaches to one, and what late readers get."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -13,7 +14,7 @@ from tidewire import RPCError
 from tidewire.chat.events import Complete, Snapshot, Start, Stopped, Title
 from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
-from tidewire.chat.store import Begun, StoreError
+from tidewire.chat.store import Begun, ConversationGoneError, StoreError
 
 # ---------- starting
 
@@ -218,6 +219,40 @@ async def test_a_sender_that_leaves_while_its_turn_begins_has_it_answered_all_th
     beginning.gate.set()
     assert said(await house.ask("Hello", "id-1")) == "Hello there"
     assert len(house.provider.prompts) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (ConversationGoneError(), []),
+        (StoreError("The database is busy."), ["A message could not be taken whose sender has gone"]),
+    ],
+)
+async def test_of_what_is_refused_to_a_sender_that_has_left_only_failures_are_told(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    logged: list[str],
+) -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def refuse(user: Message, answer: Message, title: str) -> Begun:
+        asked.set()
+        await go.wait()
+        raise error
+
+    monkeypatch.setattr(house.store.messages, "begin_turn", refuse)
+    sending = asyncio.create_task(house.send())
+    await asked.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    go.set()
+    await house.turns.drain(grace=0)
+    # A task whose failure nobody has asked for says so when it goes.
+    del sending
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == logged
 
 
 async def test_a_stop_that_comes_while_a_turn_begins_stops_it(house: House, beginning: SlowBeginning) -> None:
