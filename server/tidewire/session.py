@@ -358,7 +358,10 @@ class Session:
         """
         if call in self._reminders:
             return
-        task = self._tasks[call]
+        task = self._tasks.get(call)
+        if task is None:
+            # Refused for being too many, by the same frame that stops it.
+            return
         task.cancel()
         seconds = self._dispatcher.cleanup_timeout
         loop = asyncio.get_running_loop()

@@ -105,6 +105,20 @@ async def end_work(grace: float) -> None:
 # ---------- the countdown
 
 
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("tidewire.countdown._now", lambda: clock.now)
+    return clock
+
+
 @pytest.mark.parametrize(
     ("grace", "ends"),
     [
@@ -115,23 +129,25 @@ async def end_work(grace: float) -> None:
     ],
 )
 async def test_the_grace_period_is_the_whole_from_the_signal_to_the_exit(
-    grace: float, ends: list[float]
+    clock: Clock, grace: float, ends: list[float]
 ) -> None:
     countdown = Countdown(grace)
     countdown.begin()
-    assert [countdown.left(stage) for stage in Stage] == pytest.approx(ends, abs=0.05)
+    assert [countdown.left(stage) for stage in Stage] == pytest.approx(ends)
+    clock.now += 100
+    assert [countdown.left(stage) for stage in Stage] == pytest.approx([max(0, end - 100) for end in ends])
     assert total_seconds(grace) == ends[-1]
 
 
-async def test_a_hurry_leaves_what_closing_needs_and_never_adds_time() -> None:
+async def test_a_hurry_leaves_what_closing_needs_and_never_adds_time(clock: Clock) -> None:
     countdown = Countdown(LONG)
     countdown.begin()
     countdown.hurry()
     assert countdown.left(Stage.WORK) == 0
-    assert countdown.left(Stage.EXIT) == pytest.approx(1.5, abs=0.05)
-    await countdown.until(Stage.FRAMES, lambda: False)
+    assert countdown.left(Stage.EXIT) == pytest.approx(1.5)
+    clock.now += 0.3
     countdown.hurry()
-    assert countdown.left(Stage.EXIT) == pytest.approx(1.2, abs=0.05)
+    assert countdown.left(Stage.EXIT) == pytest.approx(1.2)
 
 
 # ---------- sockets
@@ -243,7 +259,8 @@ async def test_work_that_begins_while_clients_move_is_waited_for(sockets: set[Fa
             await asyncio.sleep(0.3)
 
     assert await seconds_of(drain_of(sockets, work=work)) > 0.4
-    assert len(asked) == 4
+    # Twice more; on a busy machine even more often, for each look must be over soon.
+    assert len(asked) >= 4
 
 
 async def test_a_hurry_interrupts_work_at_once(sockets: set[FakeSocket]) -> None:

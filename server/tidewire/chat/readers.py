@@ -193,24 +193,23 @@ class Readers:
         entries = await self._log.journal.read(conversation_id, event_id.number - 1, limit=1, max_size=1)
         return entries[0] if entries and entries[0].place == event_id else None
 
-    async def answer_so_far(self, answer: Message) -> tuple[Message, EventId] | None:
+    async def answer_so_far(self, answer: Message) -> tuple[Message, EventId]:
         """What another server has written of an answer, and the id of the last event of that.
 
-        None if it has come to its end meanwhile: what is stored of it says how.
+        Its `complete` is left to be followed: what tells more of the end may not be stored yet, or never be.
 
         Raises:
             StoreError: the log cannot be read.
         """
         journal = self._log.journal
         position = await journal.position(answer.conversation_id)
-        entries = await journal.turn(answer.conversation_id, answer.turn_id)
-        if entries and isinstance(entries[-1].data, Complete):
-            return None
         fold = Fold()
-        for entry in entries:
+        for entry in await journal.turn(answer.conversation_id, answer.turn_id):
+            if isinstance(entry.data, Complete):
+                break
             fold.apply(entry.data)
-        message = msgspec.structs.replace(answer, parts=fold.parts, content=fold.content)
-        return message, entries[-1].place if entries else position
+            position = entry.place
+        return msgspec.structs.replace(answer, parts=fold.parts, content=fold.content), position
 
     # ---------- reading
 
@@ -290,7 +289,7 @@ class Readers:
                 if after is not None and not await self._is_known(channel, after):
                     after = None
                 while True:
-                    # Only who holds the channel is told of a deletion; and of another server's nobody is.
+                    # Only who holds the channel is told of a deletion, and of another server's later.
                     if not await self._store.conversations.exists(conversation_id):
                         raise LogEndedError
                     if after is None:

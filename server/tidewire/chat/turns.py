@@ -99,15 +99,13 @@ class Turns:
             # What was read before a turn began or ended does not fit what is true after it.
             if turn is not self._active.get(conversation_id):
                 continue
-            # It may have done both, here or on another server.
-            if turn is None and position != await journal.position(conversation_id):
-                continue
             shown = [live if live and message.id == live.id else message for message in page.items]
             if turn is None and shown and shown[-1].status == "streaming":
-                so_far = await self._readers.answer_so_far(shown[-1])
-                if so_far is None:
-                    continue
-                shown[-1], position = so_far
+                # Not by the position: another server may write on faster than anybody looks.
+                shown[-1], position = await self._readers.answer_so_far(shown[-1])
+            # It may have done both, here or on another server.
+            elif turn is None and position != await journal.position(conversation_id):
+                continue
             return Picture(messages=shown, next_cursor=page.next_cursor, turn=turn, position=position)
 
     async def stream(self, question: Question, last_event_id: str | None) -> Reading:
@@ -127,7 +125,11 @@ class Turns:
         attaching = asyncio.create_task(self._attach(question, last_event_id))
         self._attaching.add(attaching)
         attaching.add_done_callback(self._attaching.discard)
-        place = await asyncio.shield(attaching)
+        try:
+            place = await asyncio.shield(attaching)
+        except asyncio.CancelledError:
+            attaching.add_done_callback(_log_unheard_failure)
+            raise
         has_cursor = last_event_id is not None
         return self._readers.turn(question.conversation_id, place, has_cursor=has_cursor)
 
@@ -190,6 +192,11 @@ class Turns:
                     is_own = self.is_active(conversation_id, busy.turn_id)
                     if not is_own and not await self._is_closed(conversation_id, busy.turn_id):
                         raise _elsewhere() from busy
+            except StoreError:
+                # It may be deleted all the same, and only the word of it lost.
+                if await self._services.store.conversations.exists(conversation_id):
+                    raise
+                return True
 
     async def forget(self, conversation_id: str) -> None:
         """Stop the active turn of a conversation that was deleted, and drop its events."""
@@ -410,6 +417,13 @@ class Turns:
         turn = Turn(request, self._services, Recorder(channel, turn_id), end)
         self._active[conversation_id] = turn
         return Place(turn_id, turn.start)
+
+
+def _log_unheard_failure(attaching: asyncio.Task[Place]) -> None:
+    error = None if attaching.cancelled() else attaching.exception()
+    # A refusal was only the sender's business.
+    if error is not None and not isinstance(error, RPCError):
+        logger.warning("A message could not be taken whose sender has gone", exc_info=error)
 
 
 def _gone() -> RPCError:

@@ -133,7 +133,8 @@ class Wire:
 
     def abort(self) -> None:
         """Give the connection up: the application returns, and the server does what it can."""
-        if self._reading is not None:
+        # Not twice: what has expired cannot be put off, and says so.
+        if self._reading is not None and not self._reading.expired():
             self._reading.reschedule(self._loop.time())
 
     async def gone(self) -> None:

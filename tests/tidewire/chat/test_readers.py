@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.tidewire.chat.house import House, read, said
+from tests.tidewire.chat.log.journal import until
 from tests.tidewire.chat.scripted import WAIT_SECONDS, text
 from tidewire import RPCError, Tracked
 from tidewire.chat.events import Complete, MessageEvent, Snapshot, TextDelta, UsageReport
@@ -217,15 +218,37 @@ async def test_a_deleted_conversation_ends_who_waits_for_it(house: House) -> Non
 
 
 async def test_a_deleted_conversation_ends_who_follows_it(house: House) -> None:
-    house.provider.script([*text("one"), asyncio.Event()])
+    gate = asyncio.Event()
+    house.provider.script([gate, *text("one"), asyncio.Event()])
+    await house.at_gate()
     reader = Reader(await house.turns.watch(house.conversation_id, last_event_id=None))
     reading = asyncio.create_task(reader.read())
-    await house.at_gate()
+    # It follows once something has come that it has not been shown at the beginning.
+    await until(lambda: bool(reader.seen))
+    gate.set()
     async with asyncio.timeout(WAIT_SECONDS):
         await reader.following.wait()
     assert await house.turns.delete("ann", house.conversation_id)
     with pytest.raises(RPCError, match="deleted"):
         await reading
+
+
+async def test_who_follows_a_turn_sees_its_end_though_others_are_looked_at_during_the_deletion(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = house.store.conversations.delete
+
+    async def delete_and_look(owner: str, conversation_id: str, turn_id: str | None = None) -> bool:
+        deleted = await delete(owner, conversation_id, turn_id)
+        # As every fifth of a second, while there is another server.
+        await house.log.refresh([conversation_id])
+        return deleted
+
+    monkeypatch.setattr(house.store.conversations, "delete", delete_and_look)
+    house.provider.script([Text("one"), asyncio.Event()])
+    reading = asyncio.create_task(read(await house.at_gate()))
+    assert await house.turns.delete("ann", house.conversation_id)
+    assert isinstance((await reading)[-1].data, Complete)
 
 
 @pytest.mark.parametrize("has_cursor", [False, True])

@@ -1,6 +1,7 @@
 """Who starts a turn, who attaches to one, and what late readers get."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -13,7 +14,7 @@ from tidewire import RPCError
 from tidewire.chat.events import Complete, Snapshot, Start, Stopped, Title
 from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
-from tidewire.chat.store import Begun, StoreError
+from tidewire.chat.store import Begun, ConversationGoneError, StoreError
 
 # ---------- starting
 
@@ -220,6 +221,40 @@ async def test_a_sender_that_leaves_while_its_turn_begins_has_it_answered_all_th
     assert len(house.provider.prompts) == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (ConversationGoneError(), []),
+        (StoreError("The database is busy."), ["A message could not be taken whose sender has gone"]),
+    ],
+)
+async def test_of_what_is_refused_to_a_sender_that_has_left_only_failures_are_told(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    logged: list[str],
+) -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def refuse(owner: str, user: Message, answer: Message, title: str) -> Begun:
+        asked.set()
+        await go.wait()
+        raise error
+
+    monkeypatch.setattr(house.store.messages, "begin_turn", refuse)
+    sending = asyncio.create_task(house.send())
+    await asked.wait()
+    sending.cancel()
+    await asyncio.wait([sending])
+    go.set()
+    await house.turns.drain(grace=0)
+    # A task whose failure nobody has asked for says so when it goes.
+    del sending
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == logged
+
+
 async def test_a_stop_that_comes_while_a_turn_begins_stops_it(house: House, beginning: SlowBeginning) -> None:
     house.provider.script([asyncio.Event()])
     sending = asyncio.create_task(house.send())
@@ -252,6 +287,31 @@ async def test_a_reader_that_begins_after_the_deletion_is_told_so(house: House) 
     with pytest.raises(RPCError) as caught:
         await read(events)
     assert caught.value.code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_a_deletion_is_made_whole_though_the_word_of_it_got_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
+) -> None:
+    delete = house.store.conversations.delete
+
+    async def lost(owner: str, conversation_id: str, turn_id: str | None = None) -> bool:
+        if is_deleted:
+            await delete(owner, conversation_id, turn_id)
+        raise StoreError("The database is busy or unavailable.")
+
+    monkeypatch.setattr(house.store.conversations, "delete", lost)
+    house.provider.script([Text("one"), asyncio.Event()])
+    events = await house.at_gate()
+    if is_deleted:
+        reading = asyncio.create_task(read(events))
+        assert await house.turns.delete("ann", house.conversation_id)
+        await asyncio.wait([reading])
+        assert house.turns.active(house.conversation_id) is None
+    else:
+        with pytest.raises(StoreError):
+            await house.turns.delete("ann", house.conversation_id)
+        assert house.turns.active(house.conversation_id) is not None
 
 
 async def test_closing_waits_for_a_turn_that_begins_and_interrupts_it(

@@ -12,8 +12,11 @@ from tests.tidewire.chat.scripted import WAIT_SECONDS, ScriptedProvider, text
 from tidewire import Tracked
 from tidewire.chat import ChatContext, Settings, router
 from tidewire.chat.log import Entry, Written
+from tidewire.chat.models import Message
 from tidewire.chat.providers import Text
+from tidewire.chat.recovery import close_turn
 from tidewire.chat.server import ChatServer
+from tidewire.chat.store import Page, StoreError
 from tidewire.testing import CallError, Client
 
 STREAM = "conversations.streamMessage"
@@ -151,6 +154,27 @@ async def test_a_conversation_is_not_deleted_under_an_answer_of_the_old_server(
         assert await new.client.mutate("conversations.delete", conversation) == {"deleted": True}
 
 
+async def test_who_follows_on_the_new_server_is_told_that_the_old_one_has_deleted_the_conversation(
+    old: House, settings: Settings
+) -> None:
+    old.provider.script([Text("one "), asyncio.Event()])
+    asked = {"conversationId": await new_conversation(old), "message": "Hello", "clientMessageId": "mine"}
+    conversation = {"conversationId": asked["conversationId"]}
+    async with old.client.subscribe(STREAM, asked), running(settings) as new:
+        await old.at_gate()
+        async with (
+            new.client.subscribe(STREAM, asked) as events,
+            new.client.subscribe(WATCH, conversation) as watched,
+            asyncio.timeout(WAIT_SECONDS),
+        ):
+            await anext(events)
+            await anext(watched)
+            assert await old.client.mutate("conversations.delete", conversation) == {"deleted": True}
+            for reader in (events, watched):
+                with pytest.raises(CallError, match="deleted"):
+                    await read(reader)
+
+
 async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
     old: House, settings: Settings
 ) -> None:
@@ -172,7 +196,7 @@ async def test_a_conversation_is_shown_as_far_as_the_old_server_has_come(
             assert [await anext(watched) for _ in rest] == rest
 
 
-async def test_an_answer_that_ends_on_the_old_server_while_the_new_one_looks_is_shown_as_ended(
+async def test_an_answer_that_ends_on_the_old_server_while_the_new_one_looks_is_shown_and_its_end_follows(
     old: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation = await new_conversation_with_an_answer(old)
@@ -187,13 +211,72 @@ async def test_an_answer_that_ends_on_the_old_server_while_the_new_one_looks_is_
 
         async def later(conversation_id: str, turn_id: str) -> list[Entry]:
             gate.set()
-            await read(events)
+            seen.extend(await read(events))
             return await turn_events(conversation_id, turn_id)
 
+        seen: list[Tracked[Any]] = []
         monkeypatch.setattr(new.chat.store.events, "turn", later)
         state = await new.client.query("conversations.get", conversation)
-    assert state["messages"][-1]["status"] == "ok"
-    assert state["messages"][-1]["content"] == "one two"
+        assert state["messages"][-1]["content"] == "one two"
+        async with new.client.subscribe(WATCH, conversation, last_event_id=state["upTo"]) as watched:
+            assert await anext(watched) == seen[-1]
+        state = await new.client.query("conversations.get", conversation)
+    assert (state["messages"][-1]["status"], state["upTo"]) == ("ok", seen[-1].id)
+
+
+async def test_a_conversation_is_shown_while_the_old_server_writes_on(
+    old: House, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [asyncio.Event() for _ in range(5)]
+    old.provider.script([*(step for gate in more for step in (Text("word "), gate)), *text("end")])
+    conversation = {"conversationId": await new_conversation(old)}
+    async with (
+        old.client.subscribe(STREAM, {**conversation, "message": "Hello"}) as events,
+        running(settings) as new,
+    ):
+        await old.at_gate()
+        page = new.chat.store.messages.page
+        looks = iter(more)
+
+        async def slowly(*args: Any, **kwargs: Any) -> Page[Message]:
+            """Look for so long that the other server comes one word further."""
+            found = await page(*args, **kwargs)
+            next(looks).set()
+            while (await anext(events)).data["type"] != "text_delta":
+                pass
+            return found
+
+        while (await anext(events)).data["type"] != "text_delta":
+            pass
+        monkeypatch.setattr(new.chat.store.messages, "page", slowly)
+        state = await new.client.query("conversations.get", conversation)
+        assert state["messages"][-1]["content"] == "word word "
+        async with new.client.subscribe(WATCH, conversation, last_event_id=state["upTo"]) as watched:
+            for gate in more:
+                gate.set()
+            assert (await anext(watched)).data == {"type": "text_delta", "content": "word "}
+
+
+async def test_an_answer_whose_end_is_told_but_cannot_be_stored_is_shown(
+    old: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = await new_conversation_with_an_answer(old)
+    store, conversation_id = old.chat.store, conversation["conversationId"]
+    user, answer = await store.messages.history(conversation_id, limit=2)
+    left = msgspec.structs.replace(answer, id="left", turn_id="left", status="streaming")
+    await store.messages.begin_turn("local", msgspec.structs.replace(user, id="asked", turn_id="left"), left)
+
+    async def fail(message: Message) -> bool:
+        raise StoreError("The database is busy or unavailable.")
+
+    monkeypatch.setattr(store.messages, "save", fail)
+    with pytest.raises(StoreError):
+        await close_turn(store, store.events, conversation_id, "left", max_history_messages=10)
+    async with asyncio.timeout(WAIT_SECONDS):
+        state = await old.client.query("conversations.get", conversation)
+        async with old.client.subscribe(WATCH, conversation, last_event_id=state["upTo"]) as watched:
+            end = await anext(watched)
+    assert (state["messages"][-1]["id"], end.data["type"]) == ("left", "complete")
 
 
 async def test_a_turn_is_continued_where_the_new_server_has_not_heard_of_its_events_yet(

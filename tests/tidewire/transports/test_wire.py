@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 from starlette.types import Message
@@ -29,17 +29,20 @@ class Slow(Direct):
 
 
 async def accepted(take: Iterable[float] = ()) -> WebSocket:
-    """A WebSocket whose server takes so many seconds for each frame."""
+    """A WebSocket whose server takes so many seconds for each frame, and whose peer says nothing."""
     seconds = iter(take)
+    messages: Iterator[Message] = iter([{"type": "websocket.connect"}])
 
     async def send(message: Message) -> None:
         if message["type"] == "websocket.send":
             await asyncio.sleep(next(seconds))
 
-    async def connect() -> Message:
-        return {"type": "websocket.connect"}
+    async def receive() -> Message:
+        for message in messages:
+            return message
+        return await asyncio.Future()
 
-    websocket = WebSocket({"type": "websocket", "extensions": {}}, connect, send)
+    websocket = WebSocket({"type": "websocket", "extensions": {}}, receive, send)
     await websocket.accept()
     return websocket
 
@@ -111,3 +114,16 @@ async def test_with_plain_asgi_a_large_frame_has_more_time_behind_which_the_next
     async with asyncio.timeout(10):
         await wire.send([b"x" * (40 * PATIENCE_BYTES)])
         await wire.send([b"frame"])
+
+
+async def test_with_plain_asgi_reading_ends_once_however_often_it_is_cut() -> None:
+    wire = Wire(await accepted(), STUCK_SECONDS)
+    reading = asyncio.create_task(wire.read(lambda frame: None))
+    # Until it reads; then over every turn of the event loop that the end takes.
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not reading.done():
+            wire.abort()
+            await asyncio.sleep(0)
+    await reading
+    wire.abort()

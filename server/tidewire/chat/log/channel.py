@@ -216,6 +216,11 @@ class Channel:
             self.appended = self.written = number
             self._move()
 
+    def others_deleted(self) -> None:
+        """Say that the conversation is gone. Where a turn is under way here, only this server deletes it."""
+        if not self._pending and not self._turn_size:
+            self.end()
+
     def _move(self) -> None:
         followers, self._followers = self._followers, {}
         for follower in followers:

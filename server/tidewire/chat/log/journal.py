@@ -54,7 +54,7 @@ class Journal(Protocol):
         ...
 
     async def positions(self, conversation_ids: Sequence[str]) -> dict[str, int]:
-        """The number of the newest entry of each conversation that has any."""
+        """The number of the newest entry, whether still kept or not, of each conversation that exists."""
         ...
 
     async def write(self, entries: Sequence[Written]) -> None:

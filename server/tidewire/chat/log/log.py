@@ -66,6 +66,8 @@ class Log:
         self._limits = limits or LogLimits()
         self._channels: dict[str, Channel] = {}
         self._gates: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._opening: dict[str, int] = {}
+        """What is known to be written of conversations whose newest entry is being looked for."""
         self._waiting: dict[Channel, None] = {}
         """Channels with pending entries, in the order in which they came."""
         self._go = asyncio.Event()
@@ -166,9 +168,15 @@ class Log:
         return HeldChannel(self, conversation_id)
 
     async def _open(self, conversation_id: str) -> Channel:
-        position = await self.journal.position(conversation_id)
-        # A turn may have begun meanwhile.
-        return self._channels.get(conversation_id) or self._made(conversation_id, position)
+        self._opening[conversation_id] = 0
+        try:
+            position = await self.journal.position(conversation_id)
+        finally:
+            written = self._opening.pop(conversation_id)
+        # A turn may have begun meanwhile, and even ended.
+        channel = self._channels.get(conversation_id) or self._made(conversation_id, position)
+        channel.others_wrote(written)
+        return channel
 
     def _made(self, conversation_id: str, position: EventId) -> Channel:
         channel = Channel(
@@ -181,18 +189,31 @@ class Log:
         # Not if it was given up, and another has its place.
         if channel.users == 0 and channel.written == channel.appended and not channel.given_up:
             self._channels.pop(channel.conversation_id, None)
+            self._note_opening(channel.conversation_id, channel.written)
+
+    def _note_opening(self, conversation_id: str, written: int) -> None:
+        if conversation_id in self._opening:
+            self._opening[conversation_id] = max(self._opening[conversation_id], written)
 
     async def refresh(self, conversation_ids: Iterable[str]) -> None:
-        """Let readers see what another server has written.
+        """Let readers see what another server has written, or that it has deleted their conversation.
 
         Raises:
             StoreError: the journal cannot be read.
         """
-        known = [each for each in conversation_ids if each in self._channels]
+        known = [each for each in conversation_ids if each in self._channels or each in self._opening]
         if not known:
             return
-        for conversation_id, number in (await self.journal.positions(known)).items():
-            if channel := self._channels.get(conversation_id):
+        positions = await self.journal.positions(known)
+        for conversation_id in known:
+            number = positions.get(conversation_id)
+            channel = self._channels.get(conversation_id)
+            if number is None:
+                if channel is not None:
+                    channel.others_deleted()
+                continue
+            self._note_opening(conversation_id, number)
+            if channel is not None:
                 channel.others_wrote(number)
 
     async def _refresh_often(self) -> None:

@@ -135,12 +135,12 @@ def newest_id(connection: Connection, conversation_id: str) -> EventId:
 
 def _positions(connection: Connection, conversation_ids: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
+    newest = select(func.max(events.c.number)).where(events.c.conversation_id == conversations.c.id)
+    number = func.coalesce(newest.scalar_subquery(), conversations.c.last_event)
     for start in range(0, len(conversation_ids), MAX_VARIABLES):
         some = conversation_ids[start : start + MAX_VARIABLES]
-        query = select(events.c.conversation_id, func.max(events.c.number)).where(
-            events.c.conversation_id.in_(some)
-        )
-        found |= {row[0]: row[1] for row in connection.execute(query.group_by(events.c.conversation_id))}
+        query = select(conversations.c.id, number).where(conversations.c.id.in_(some))
+        found |= {row[0]: row[1] for row in connection.execute(query)}
     return found
 
 

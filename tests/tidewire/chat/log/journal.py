@@ -47,7 +47,7 @@ class MemoryJournal:
 
     async def positions(self, conversation_ids: Sequence[str]) -> dict[str, int]:
         self._fail_if_told()
-        return {each: self.newest[each] for each in conversation_ids if self.newest[each]}
+        return {each: self.newest[each] for each in conversation_ids}
 
     async def write(self, entries: Sequence[Written]) -> None:
         if self.gate is not None:

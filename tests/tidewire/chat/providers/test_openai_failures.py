@@ -26,6 +26,9 @@ from tests.upstream import (
 )
 from tidewire.chat.providers import Finish, Provider, ProviderError, ProviderTruncatedError
 
+STALL_SECONDS = 0.5
+"""Long enough for what does come, even if the machine is busy."""
+
 
 @pytest.mark.parametrize(
     ("status", "code", "retryable"),
@@ -129,7 +132,7 @@ async def test_a_stalled_answer_is_given_up(
     upstream: Upstream, connect: Connect, script: Script, text: str
 ) -> None:
     upstream.script(script)
-    reading = await read(connect(stall_timeout=0.05).stream(HELLO))
+    reading = await read(connect(stall_timeout=STALL_SECONDS).stream(HELLO))
     assert reading.text == text
     assert reading.error is not None
     assert not isinstance(reading.error, ProviderTruncatedError)
@@ -141,7 +144,7 @@ async def test_an_answer_that_stalls_after_its_end_mark_is_whole(
     upstream: Upstream, connect: Connect
 ) -> None:
     upstream.script(stream(chunk({"content": "Hi"}), chunk({}, "stop"), Stall()))
-    assert (await read(connect(stall_timeout=0.05).stream(HELLO))).finish == Finish("stop")
+    assert (await read(connect(stall_timeout=STALL_SECONDS).stream(HELLO))).finish == Finish("stop")
 
 
 async def test_comments_are_signs_of_life(upstream: Upstream, connect: Connect) -> None:
@@ -152,13 +155,12 @@ async def test_comments_are_signs_of_life(upstream: Upstream, connect: Connect) 
     for position, gate in reversed(list(enumerate(gates, 1))):
         script = script.hold(position, gate)
     upstream.script(script)
-    timeout = 0.5
     started_at = time.monotonic()
     for number, gate in enumerate(gates, 1):
-        asyncio.get_running_loop().call_later(number * timeout * 0.3, gate.set)
-    reading = await read(connect(stall_timeout=timeout).stream(HELLO))
+        asyncio.get_running_loop().call_later(number * STALL_SECONDS * 0.3, gate.set)
+    reading = await read(connect(stall_timeout=STALL_SECONDS).stream(HELLO))
     assert reading.text == "Hi"
-    assert time.monotonic() - started_at > timeout
+    assert time.monotonic() - started_at > STALL_SECONDS
 
 
 async def test_a_server_that_is_not_there_is_told_as_such(connect: Connect) -> None:

@@ -61,6 +61,7 @@ async def test_a_conversation_begins_at_zero_in_an_epoch_of_its_own(
     store: Store, conversation: Conversation
 ) -> None:
     other = await store.conversations.create("ann")
+    assert await store.events.positions([other.id, "gone"]) == {other.id: 0}
     here, there = [await store.events.position(each.id) for each in (conversation, other)]
     assert (here.number, there.number) == (0, 0)
     assert here.epoch != there.epoch
@@ -157,6 +158,7 @@ async def test_a_trimmed_turn_is_gone_and_its_numbers_never_return(
     await store.events.trim([Kept(conversation.id, 2, 0)])
     assert await read(store, conversation, 0) == []
     assert (await store.events.position(conversation.id)).number == 4
+    assert await store.events.positions([conversation.id, other.id]) == {conversation.id: 4, other.id: 4}
     assert numbers(await read(store, other, 0)) == [1, 2, 3, 4]
     await store.events.write(entries(conversation, 5, [word("c")], "three"))
     assert (await store.events.position(conversation.id)).number == 5
