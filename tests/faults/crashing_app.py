@@ -54,7 +54,7 @@ def crashing(method: Callable[..., Awaitable[Any]], points: Callable[..., tuple[
     return run
 
 
-def of_begin(user: Message, answer: Message, title: str) -> tuple[str, list[str]]:
+def of_begin(owner: str, user: Message, answer: Message, title: str) -> tuple[str, list[str]]:
     """When a turn begins it says where it will end."""
     if found := re.search(r"crash at (.*)", user.content):
         _points[answer.turn_id] = found[1]
