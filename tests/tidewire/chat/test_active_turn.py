@@ -60,24 +60,31 @@ async def test_get_shows_the_answer_so_far_and_how_to_follow_it(client: Client, 
     assert (state["messages"][1]["status"], state["messages"][1]["content"]) == ("ok", "one two three")
 
 
+class SlowPage:
+    """Holds what was read of a conversation's messages back until the gate is open."""
+
+    def __init__(self, chat: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read = asyncio.Event()
+        self.gate = asyncio.Event()
+        self._page = chat.store.messages.page
+        monkeypatch.setattr(chat.store.messages, "page", self._slowly)
+
+    async def _slowly(self, *args: Any, **kwargs: Any) -> Any:
+        result = await self._page(*args, **kwargs)
+        self.read.set()
+        await self.gate.wait()
+        return result
+
+
 async def test_get_never_shows_the_beginning_of_an_answer_that_has_just_ended(
     client: Client, chat: ChatServer, half_way: HalfWay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = chat.store.messages.page
-    read, gate = asyncio.Event(), asyncio.Event()
-
-    async def slowly(*args: Any, **kwargs: Any) -> Any:
-        result = await page(*args, **kwargs)
-        read.set()
-        await gate.wait()
-        return result
-
-    monkeypatch.setattr(chat.store.messages, "page", slowly)
+    page = SlowPage(chat, monkeypatch)
     asking = asyncio.create_task(client.query("conversations.get", half_way.input))
-    await read.wait()
+    await page.read.wait()
     half_way.gate.set()
     await half_way.rest()
-    gate.set()
+    page.gate.set()
     state = await asking
     assert "activeTurn" not in state
     assert (state["messages"][1]["status"], state["messages"][1]["content"]) == ("ok", "one two three")
@@ -86,24 +93,15 @@ async def test_get_never_shows_the_beginning_of_an_answer_that_has_just_ended(
 async def test_get_never_shows_an_active_turn_without_its_messages(
     client: Client, chat: ChatServer, scripted: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = chat.store.messages.page
-    read, gate = asyncio.Event(), asyncio.Event()
-
-    async def slowly(*args: Any, **kwargs: Any) -> Any:
-        result = await page(*args, **kwargs)
-        read.set()
-        await gate.wait()
-        return result
-
-    monkeypatch.setattr(chat.store.messages, "page", slowly)
+    page = SlowPage(chat, monkeypatch)
     scripted.script([Text("one"), asyncio.Event()])
     conversation = await new(client)
     asking = asyncio.create_task(client.query("conversations.get", {"conversationId": conversation}))
-    await read.wait()
+    await page.read.wait()
     input = {"conversationId": conversation, "message": "Count"}
     async with client.subscribe("conversations.streamMessage", input) as events:
         await anext(events)
-        gate.set()
+        page.gate.set()
         state = await asking
     assert state["activeTurn"]["messageId"] == state["messages"][1]["id"]
 
